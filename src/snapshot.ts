@@ -1,0 +1,140 @@
+// The one seam between the planes: everything the data plane needs, as plain immutable data that survives structuredClone.
+
+/** `name@catalog/namespace`: one service in the whole process. */
+export type ServiceKey = string
+
+export type BalancePolicy = 'p2c' | 'rr' | 'least' | `hash:${string}`
+
+/** The protocol spoken to an upstream. */
+export type UpstreamScheme = 'http' | 'https'
+
+/** One address that a service's requests may go to. */
+export interface Endpoint {
+  /** `host:port`, IPv6 in brackets; with the scheme it is the key of everything observed about the endpoint. */
+  readonly address: string
+  /** IP address without brackets, or a DNS name. */
+  readonly host: string
+  readonly port: number
+  /** 0–1000; 100 is the normal share, 0 takes no traffic while another endpoint is left. */
+  readonly weight: number
+}
+
+/** What a route asks for in timeouts, retries and upgrades. Milliseconds. */
+export interface RoutePolicy {
+  /** Further endpoints tried after the first. */
+  readonly retryAttempts: number
+  /** No further attempt begins this long after the request. */
+  readonly retryTimeoutMs: number
+  /** From the request's last byte to the response head. */
+  readonly headTimeoutMs: number
+  /** Between two pieces of a body that the upstream owes. */
+  readonly bodyTimeoutMs: number
+  /** The whole exchange; 0: no limit. */
+  readonly totalTimeoutMs: number
+  /** Lower-case protocol names that `Upgrade` may ask for. */
+  readonly upgrades: readonly string[]
+  /** Response statuses that count as failures of the endpoint. */
+  readonly ejectStatuses: readonly number[]
+}
+
+/** What requests a route takes. */
+export interface RouteMatch {
+  /** Lower case: `a.example.org`, `*.example.org` (one label), or '' for any host. */
+  readonly host: string
+  readonly path: string
+  readonly kind: 'prefix' | 'exact'
+}
+
+/** Why a route that matches answers 503 without asking an endpoint; '' when it does ask. */
+export type Refusal = '' | 'problem' | 'vanished'
+
+export interface Route {
+  /** The router's name within its service; the unnamed one is `default`. */
+  readonly router: string
+  readonly match: RouteMatch
+  readonly refuse: Refusal
+  /** Indexes into the service's `endpoints`: the instances that carry this route's tags. */
+  readonly endpoints: readonly number[]
+  readonly policy: RoutePolicy
+}
+
+export interface UpstreamTls {
+  /** The name to verify and to send as SNI; '' takes the request's host. */
+  readonly serverName: string
+  /** PEM of the only authorities to trust; '' for the system's. */
+  readonly ca: string
+  /** Explicit and visible: the upstream's certificate is not verified. */
+  readonly skipVerify: boolean
+}
+
+export interface Service {
+  readonly key: ServiceKey
+  /** Where the workers count for this service (observe/counters.ts). */
+  readonly slot: number
+  readonly scheme: UpstreamScheme
+  readonly tls: UpstreamTls
+  readonly balance: BalancePolicy
+  readonly endpoints: readonly Endpoint[]
+  readonly routes: readonly Route[]
+}
+
+export interface Snapshot {
+  readonly revision: number
+  /** False until every catalog was read (or restored) once: then a missing route answers 503, never 404. */
+  readonly complete: boolean
+  readonly services: ReadonlyMap<ServiceKey, Service>
+}
+
+/** A part of the change from one revision to the next, small enough to be compiled in one turn of the loop. */
+export interface SnapshotSlice {
+  /** The revision that the worker must have for the change to apply; -1: the change is the whole snapshot. */
+  readonly from: number
+  readonly to: number
+  readonly complete: boolean
+  readonly changed: readonly Service[]
+  readonly removed: readonly ServiceKey[]
+  /** The last slice of this change: swap when it is compiled. */
+  readonly last: boolean
+}
+
+export interface ListenerSettings {
+  readonly name: string
+  /** '' listens on every address, IPv6 and IPv4. */
+  readonly host: string
+  readonly port: number
+}
+
+/** Everything a worker needs to know that is not a service. Plain data; times in milliseconds, sizes in bytes. */
+export interface DataPlaneSettings {
+  readonly listeners: readonly ListenerSettings[]
+  /** CIDR blocks whose forwarding headers are extended instead of replaced, and who may ask for the debug header. */
+  readonly trustedPeers: readonly string[]
+  readonly client: { readonly headMs: number; readonly bodyMs: number; readonly keepAliveMs: number }
+  readonly upstream: {
+    readonly connectMs: number
+    readonly keepAliveMs: number
+    /** Connections to one endpoint from one worker; further requests wait. */
+    readonly connections: number
+    /** Idle connections kept to one endpoint by one worker. */
+    readonly idle: number
+    /** Requests waiting for a connection to one endpoint. */
+    readonly queue: number
+    readonly queueMs: number
+  }
+  readonly tunnel: { readonly idleMs: number; readonly afterRemovalMs: number }
+  readonly limits: {
+    readonly headBytes: number
+    readonly headers: number
+    /** Client connections, of one worker. */
+    readonly connections: number
+    readonly connectionsPerAddress: number
+    /** Exchanges in flight, of one worker; more are answered 503. */
+    readonly exchanges: number
+  }
+  readonly eject: { readonly failures: number; readonly timeMs: number; readonly slowStartMs: number; readonly panic: boolean }
+  /** Share of a service's requests that may be repeated, 0–1, and the repeats a second that are always allowed, of one worker. */
+  readonly retryBudget: { readonly ratio: number; readonly floorPerSecond: number }
+  readonly accessLog: { readonly enabled: boolean; readonly sample: number }
+  /** The pseudonym in `Via`: random per process, shared by its workers, so that a loop is recognised. */
+  readonly via: string
+}
