@@ -14,6 +14,8 @@ export interface Instance {
   readonly port: number
   readonly tags: readonly string[]
   readonly health: InstanceHealth
+  /** Of two instances the one with the higher number was registered later; absent where the catalog cannot tell. */
+  readonly order?: number
   /** Where an operator finds it: `services.yaml:12`, or a job and allocation. */
   readonly where: string
 }

@@ -1,0 +1,48 @@
+// Mistakes that no single key shows: two listeners on one address, an admin API that anybody could reach.
+import type * as z from 'zod'
+import { formatAddress, type BindAddress } from './address.ts'
+
+// These run beside other mistakes too, so that all are told at once: what they read may not have become what its type says.
+type Unsure = Readonly<Record<string, unknown>>
+const entries = (value: unknown): [string, unknown][] => (typeof value === 'object' && value !== null ? Object.entries(value) : [])
+const addressOf = (value: unknown): BindAddress | undefined => {
+  const address = Object.fromEntries(entries(value))['address'] as Partial<BindAddress> | undefined
+  return typeof address?.port === 'number' ? (address as BindAddress) : undefined
+}
+
+/** Two addresses that cannot both be bound. */
+export function checkListeners(config: Unsure, context: z.core.$RefinementCtx): void {
+  const bound: { readonly path: string[]; readonly address: BindAddress }[] = []
+  const places = [['admin'], ['health'], ...entries(entries(config).find(([key]) => key === 'listeners')?.[1]).map(([name]) => ['listeners', name])]
+  for (const place of places) {
+    const address = addressOf(place.reduce<unknown>((value, key) => Object.fromEntries(entries(value))[key], config))
+    if (address === undefined) continue
+    const path = [...place, 'address']
+    const other = bound.find((earlier) => overlap(earlier.address, address))
+    if (other === undefined) bound.push({ path, address })
+    else {
+      const expected = `another address or port; ${other.path.join('.')} has ${formatAddress(other.address)}`
+      context.addIssue({ code: 'custom', path, message: 'is taken', params: { expected } })
+    }
+  }
+}
+
+/** The admin API beyond loopback asks for a token; two sources of one token could disagree. */
+export function checkAdmin(admin: Unsure, context: z.core.$RefinementCtx): void {
+  const fields = Object.fromEntries(entries(admin))
+  const [address, hasToken, hasFile] = [addressOf(admin), fields['token'] !== undefined, fields['tokenFile'] !== undefined]
+  if (hasToken && hasFile) {
+    context.addIssue({ code: 'custom', path: ['tokenFile'], message: 'is set beside token', params: { expected: 'one of them' } })
+  }
+  if (address !== undefined && !isLoopback(address.host) && !hasToken && !hasFile) {
+    const params = { expected: 'a loopback address such as 127.0.0.1:9080, or admin.token or admin.tokenFile as well' }
+    context.addIssue({ code: 'custom', path: ['address'], message: 'can be reached from other machines', params })
+  }
+}
+
+const everywhere = new Set(['', '0.0.0.0', '::'])
+const overlap = (a: BindAddress, b: BindAddress): boolean =>
+  a.port !== 0 && a.port === b.port && (a.host === b.host || everywhere.has(a.host) || everywhere.has(b.host))
+
+/** Whether only this machine can reach what is bound there. */
+const isLoopback = (host: string): boolean => host === '::1' || host.toLowerCase() === 'localhost' || /^127(\.[0-9]+){3}$/.test(host)

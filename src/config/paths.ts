@@ -1,0 +1,24 @@
+// Which keys hold paths of files, and what those are relative to.
+import { resolve } from 'node:path'
+import type { Config } from './schema.ts'
+
+const keys: readonly string[] = ['admin.tokenFile', 'catalogs.file.path', 'state.path', 'log.access.target']
+/** What `log.access.target` may hold instead of a path. */
+const words: readonly string[] = ['stdout', 'off']
+
+/** Whether the value of this key is the path of a file. */
+export const isFilePath = (path: readonly string[], value: string): boolean => keys.includes(path.join('.')) && !(path[0] === 'log' && words.includes(value))
+
+/** The config with every path absolute; relative ones start at `directory`. */
+export function resolvePaths(config: Config, directory: string): Config {
+  const { admin, catalogs, state, log } = config
+  const absolute = (path: string): string => resolve(directory, path)
+  const { target } = log.access
+  return {
+    ...config,
+    admin: { ...admin, ...(admin.tokenFile !== undefined && { tokenFile: absolute(admin.tokenFile) }) },
+    catalogs: { ...catalogs, ...(catalogs.file && { file: { path: absolute(catalogs.file.path) } }) },
+    state: { ...state, path: absolute(state.path) },
+    log: { ...log, access: { ...log.access, target: words.includes(target) ? target : absolute(target) } },
+  }
+}

@@ -1,0 +1,222 @@
+// The control plane put together: catalogs → snapshots → workers, and the view of it all for the admin server.
+import { randomBytes } from 'node:crypto'
+import type { Logger } from 'pino'
+import { createFileCatalog } from '#src/catalog/file.ts'
+import { formatAddress } from '#src/config/address.ts'
+import { defaultPolicy, toDataPlaneSettings } from '#src/config/data-plane.ts'
+import type { Config } from '#src/config/schema.ts'
+import { version } from '#src/config/version.ts'
+import type { LineSink } from '#src/observe/line-sink.ts'
+import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
+import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
+import { claimPorts } from './ports.ts'
+import { TableSource } from './table-source.ts'
+import { endpointKey, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
+import { Workers } from './workers.ts'
+
+export interface AppOptions {
+  readonly config: Config
+  /** The config's file, or undefined for defaults. */
+  readonly source: string | undefined
+  readonly workers: number
+  readonly log: Logger
+  readonly access: LineSink
+}
+
+export type AppState = 'starting' | 'ready' | 'lame duck' | 'draining'
+
+export class App {
+  readonly listeners: readonly ListenerSettings[]
+  readonly #config: Config
+  readonly #source: string | undefined
+  readonly #log: Logger
+  readonly #access: LineSink
+  readonly #workers: Workers
+  readonly #table: TableSource
+  readonly #metrics: Metrics
+  readonly #stop = new AbortController()
+  readonly #ejections = new Map<string, HeardEjection>()
+  readonly #firstSeen = new Map<string, number>()
+  readonly #startedAt = Date.now()
+  #following: Promise<void> = Promise.resolve()
+  #state: AppState = 'starting'
+
+  /** Binds, starts the workers and begins to follow the catalogs. Rejects with a message for people when it cannot listen. */
+  static async start(options: AppOptions): Promise<App> {
+    const via = `serai-${randomBytes(6).toString('hex')}`
+    const settings = toDataPlaneSettings(options.config, options.workers, via)
+    const listeners = await claimPorts(settings.listeners)
+    const app = new App(options, { ...settings, listeners })
+    await app.#workers.start()
+    app.#following = app.#table.follow(app.#stop.signal)
+    return app
+  }
+
+  private constructor({ config, source, workers, log, access }: AppOptions, settings: DataPlaneSettings) {
+    this.#config = config
+    this.#source = source
+    this.#log = log
+    this.#access = access
+    this.listeners = settings.listeners
+    this.#metrics = createMetrics({ version, workers: () => this.#workers.live, observed: () => this.#observed() })
+    this.#workers = new Workers({
+      count: workers,
+      settings: () => settings,
+      whole: () => this.#table.publisher.whole(),
+      access: (lines, records) => access.write(lines, records),
+      ejected: (ejection) => {
+        this.#ejections.set(ejection.key, { ejection, at: Date.now() })
+        log.warn({ endpoint: ejection.key, forMs: ejection.forMs, why: ejection.why }, 'endpoint ejected')
+      },
+      retired: (worker) => this.#metrics.retireWorker(worker),
+      swapped: () => this.#noteReady(),
+      log,
+    })
+    const { file } = config.catalogs
+    this.#table = new TableSource({
+      catalogs: file === undefined ? [] : [createFileCatalog({ path: file.path, log })],
+      assembly: {
+        prefix: config.tags.serai,
+        defaultHost: config.tags.defaultHost ?? '',
+        defaultPolicy: defaultPolicy(config),
+        defaultBalance: config.defaults.balance,
+        ownAddresses: [...settings.listeners, config.admin.address].map(formatAddress),
+      },
+      publish: (slices, slotsEnd) => {
+        this.#workers.reserve(slotsEnd)
+        this.#workers.publish(slices)
+        this.#noteEndpoints()
+      },
+      serviceAdded: (key, slot) => this.#metrics.addService(key, slot),
+      serviceRemoved: (slot) => this.#metrics.removeService(slot),
+      log,
+    })
+  }
+
+  /** Lame duck, then drain; resolves when everything has ended. */
+  async stop(): Promise<void> {
+    const { lameDuckMs, drainMs } = this.#config.stop
+    if (lameDuckMs > 0) {
+      this.#state = 'lame duck'
+      this.#log.info({ forMs: lameDuckMs }, 'lame duck: still serving, /ready says no')
+      await new Promise((resolve) => setTimeout(resolve, lameDuckMs))
+    }
+    this.#state = 'draining'
+    this.#log.info({ atMostMs: drainMs }, 'draining')
+    this.#stop.abort()
+    await this.#workers.drain(drainMs)
+    await this.#workers.terminate()
+    await this.#following
+    await this.#access.close(FLUSH_MS)
+    this.#log.info({}, 'ended')
+  }
+
+  status(): Status {
+    const now = Date.now()
+    const { publisher } = this.#table
+    return {
+      version,
+      pid: process.pid,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      uptimeSeconds: (now - this.#startedAt) / 1000,
+      state: this.#state,
+      revision: publisher.revision,
+      complete: publisher.snapshot.complete,
+      workers: this.#workers.views.map(({ id, state, restarts, handle }) => ({
+        id, state, restarts,
+        revision: handle?.revision ?? 0,
+        connections: handle?.connections ?? 0,
+        exchanges: handle?.counter('exchanges') ?? 0,
+      })),
+      catalogs: this.#table.catalogs.map(({ name, state, readAt, errors, problem }) => ({
+        name, state, errors,
+        readAt: readAt === undefined ? null : new Date(readAt).toISOString(),
+        ageSeconds: readAt === undefined ? null : Math.max(0, now - readAt) / 1000,
+        ...(problem === '' ? {} : { problem }),
+      })),
+      listeners: this.listeners.map((listener) => ({ name: listener.name, address: formatAddress(listener) })),
+      config: { source: this.#source ?? 'defaults', loadedAt: new Date(this.#startedAt).toISOString() },
+    }
+  }
+
+  readiness(): { ready: boolean; reasons: string[] } {
+    const reasons: string[] = []
+    if (this.#state === 'lame duck' || this.#state === 'draining') reasons.push(this.#state)
+    if (this.#state === 'starting') {
+      for (const { name, state, problem } of this.#table.catalogs) {
+        if (state === 'waiting') reasons.push(`the catalog ${name} was not read yet${problem === '' ? '' : `: ${problem}`}`)
+      }
+      if (reasons.length === 0) reasons.push('the workers do not have the routes yet')
+    }
+    for (const { id, state } of this.#workers.views) if (state !== 'running') reasons.push(`worker ${id} is ${state}`)
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  routes(): RouteRow[] {
+    return routeViews(this.#table.publisher.snapshot)
+  }
+
+  services(): ServiceRow[] {
+    return serviceViews(this.#table.publisher.snapshot, this.#ejections, this.#firstSeen, this.#config.defaults.eject.slowStartMs, Date.now())
+  }
+
+  problems(): TableSource['problems'] {
+    return this.#table.problems
+  }
+
+  metrics(): Promise<string> {
+    return this.#metrics.render()
+  }
+
+  /** Once ready, only draining or a dead worker takes it back: catalog errors are shown, not un-ready. */
+  #noteReady(): void {
+    const { publisher } = this.#table
+    if (this.#state !== 'starting' || !publisher.snapshot.complete) return
+    if (this.#workers.live.some((worker) => worker.revision < publisher.revision)) return
+    this.#state = 'ready'
+    this.#log.info({ revision: publisher.revision, services: publisher.snapshot.services.size }, 'ready')
+  }
+
+  /** Remembers since when each endpoint is known; what is gone is forgotten. */
+  #noteEndpoints(): void {
+    const now = Date.now()
+    const named = new Set<string>()
+    for (const service of this.#table.publisher.snapshot.services.values()) for (const endpoint of service.endpoints) named.add(endpointKey(service, endpoint))
+    for (const key of named) if (!this.#firstSeen.has(key)) this.#firstSeen.set(key, now)
+    for (const key of this.#firstSeen.keys()) {
+      if (named.has(key)) continue
+      this.#firstSeen.delete(key)
+      this.#ejections.delete(key)
+    }
+  }
+
+  #observed(): Parameters<typeof createMetrics>[0]['observed'] extends () => infer Observed ? Observed : never {
+    const now = Date.now()
+    return {
+      revision: this.#table.publisher.revision,
+      ready: this.readiness().ready,
+      draining: this.#state === 'lame duck' || this.#state === 'draining',
+      problems: this.#table.problems.length,
+      workerRestarts: this.#workers.restarts,
+      catalogs: this.#table.catalogs.map(({ name, readAt, errors }) => ({ name, errors, ageSeconds: readAt === undefined ? undefined : Math.max(0, now - readAt) / 1000 })),
+      listeners: this.listeners.map(({ name }) => name),
+      accessDropped: this.#access.dropped,
+    }
+  }
+}
+
+const FLUSH_MS = 1000
+
+export interface Status {
+  readonly version: string
+  readonly pid: number
+  readonly startedAt: string
+  readonly uptimeSeconds: number
+  readonly state: AppState
+  readonly revision: number
+  readonly complete: boolean
+  readonly workers: { id: number; state: 'starting' | 'running' | 'restarting'; revision: number; restarts: number; connections: number; exchanges: number }[]
+  readonly catalogs: { name: string; state: 'waiting' | 'current' | 'stale'; readAt: string | null; ageSeconds: number | null; errors: number; problem?: string }[]
+  readonly listeners: { name: string; address: string }[]
+  readonly config: { source: string; loadedAt: string }
+}

@@ -1,0 +1,44 @@
+// What each service's own instances make of it, before services are compared with each other.
+
+import type { Instance, Problem } from '#src/catalog/catalog.ts'
+import type { ServiceKey } from '#src/snapshot.ts'
+import { carriersOf } from './carriers.ts'
+import type { Group } from './carriers.ts'
+import { createOwnAddresses } from './own-addresses.ts'
+import { mergeRouters } from './routers.ts'
+import type { Form } from './routers.ts'
+import { settleServiceKeys } from './service-keys.ts'
+import type { ServiceSettings } from './service-keys.ts'
+import { createTagReader } from './tag-cache.ts'
+import type { AssembleOptions } from './tag-cache.ts'
+
+export interface ServiceDraft {
+  readonly key: ServiceKey
+  readonly instances: readonly Instance[]
+  readonly settings: ServiceSettings
+  /** None if no instance asks to be routed. */
+  readonly forms: readonly Form[]
+  readonly problems: readonly Problem[]
+}
+
+/** One draft for each group, in their order; those of `last` are used again where the instances are the very same. */
+export function draftServices(
+  groups: readonly Group[], options: AssembleOptions, last: ReadonlyMap<ServiceKey, ServiceDraft> | undefined,
+): ReadonlyMap<ServiceKey, ServiceDraft> {
+  const means = { read: createTagReader(options), isOwn: createOwnAddresses(options.ownAddresses) }
+  const drafts = new Map<ServiceKey, ServiceDraft>()
+  for (const group of groups) {
+    const { key, instances } = group
+    const known = last?.get(key)
+    if (known !== undefined && known.instances.length === instances.length && known.instances.every((instance, at) => instance === instances[at])) {
+      drafts.set(key, known)
+      continue
+    }
+    const problems: Problem[] = []
+    const tell = (problem: Problem): void => { problems.push(problem) }
+    const carriers = carriersOf(group, means, tell)
+    const forms = mergeRouters(key, carriers, tell)
+    drafts.set(key, { key, instances, settings: settleServiceKeys(key, carriers, options, tell), forms, problems })
+  }
+  return drafts
+}

@@ -1,0 +1,62 @@
+// The two sides of a request as the client's protocol sees it: what it hands over, and what it can be told to answer.
+import type { Wire } from '#src/io/wire.ts'
+import type { RequestHead } from '#src/http1/request-head.ts'
+import type { OutgoingHead } from '#src/http1/response-text.ts'
+
+/** Who is at the other end of a connection. */
+export interface Peer {
+  /** IP address; IPv4 in its own form even when it came over an IPv6 socket. */
+  readonly address: string
+  /** It is in `trust.forwarded`. */
+  readonly trusted: boolean
+  readonly scheme: 'http' | 'https'
+  /** The port it connected to. */
+  readonly localPort: number
+  /** Index into the settings' listeners. */
+  readonly listener: number
+}
+
+/** Where a request goes: the exchange that answers it. Spans are gone when the call returns. */
+export interface RequestSink {
+  /** `end`: the body is complete with this span. */
+  requestBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void
+  /** The client will not get an answer: it went away, or broke the rules in mid-body. The stream is closed already. */
+  clientGone(reason: ClientGone): void
+}
+
+/** One end of a tunnel, as heard by the other. */
+export interface TunnelSink {
+  data(bytes: Buffer, from: number, to: number): void
+  /** It sends nothing more; it may still read. */
+  end(): void
+  /** It is no more. */
+  gone(): void
+}
+
+export type ClientGone = 'client_abort' | 'client_body_timeout' | 'client_write_timeout' | 'malformed_body' | 'shutdown'
+
+/** One request's way back to the client. */
+export interface ResponseStream {
+  readonly peer: Peer
+  /** The wire that its octets are read from and written to. */
+  readonly wire: Wire
+  /** The client is gone: nothing can be answered. */
+  readonly closed: boolean
+  /** The request body has been read to its end. */
+  readonly requestDone: boolean
+  interim(status: number, reason: string, fields: string): void
+  /** The head and the first span of the body, which `source` has read. */
+  respond(head: OutgoingHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void
+  respondBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void
+  /** An answer of our own: small, complete. `close`: nothing more on this connection. */
+  answer(head: OutgoingHead, body: string, close: boolean): void
+  /** Ends the response so that the client knows it is not complete. */
+  cut(): void
+  /** Sends the 101 and becomes a tunnel: what the client sends goes to `sink` from now on. */
+  tunnel(fields: string, protocol: string, sink: TunnelSink): void
+  /** Ends the connection at once. */
+  shut(): void
+}
+
+/** Takes a request; the result gets the rest of its body, and its end. */
+export type RequestHandler = (stream: ResponseStream, head: RequestHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string) => RequestSink

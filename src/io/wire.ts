@@ -1,0 +1,242 @@
+// One TCP connection, either side: reads into the thread's buffers, writes with back-pressure, one error boundary.
+import net from 'node:net'
+import type { ReadBuffer, ReadBuffers } from './read-buffer.ts'
+
+/** What a connection does with what happens on its wire. Any of these may throw: the wire then ends, and only it. */
+export interface WireOwner {
+  /** Octets `from`..`to` of `bytes` were read; they are gone when this returns. */
+  onRead(bytes: Buffer, from: number, to: number): void
+  /** The peer has sent its FIN. */
+  onEnd(): void
+  /** Everything written so far has been taken by the kernel. */
+  onFlush(): void
+  /** Called once, when the wire is no more; `error` is the system's code, or '' after an orderly end. */
+  onClose(error: string): void
+}
+
+/** What wires of a thread share. */
+export interface WireContext {
+  readonly buffers: ReadBuffers
+  /** An error of ours reached the boundary of a socket callback. */
+  boundaryError(error: unknown): void
+}
+
+/** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
+const SMALL = 4096
+
+export class Wire {
+  readonly socket: net.Socket
+  readonly #context: WireContext
+  readonly #owner: WireOwner
+  readonly #flushed: (error?: Error | null) => void
+  /** The buffer that a long body is read into; null: the shared one. */
+  #own: ReadBuffer | null = null
+  /** The buffer that the next read goes into. */
+  #reading: ReadBuffer
+  /** The wire whose octets wait in this one's socket, and which may not read until they have gone. */
+  #source: Wire | null = null
+  /** A buffer of a body that is over, but whose last octets this wire has not written yet. */
+  #lastOfBody: ReadBuffer | null = null
+  #copied = 0
+  #holds = 0
+  #gone = false
+  #error = ''
+
+  /** Wraps an accepted connection's handle. */
+  static accept(context: WireContext, owner: WireOwner, accepted: net.Socket): Wire {
+    // `onread` cannot be set on accept, so the handle is wrapped anew (private to Node since 0.x, and what its own TLS does).
+    const handle = (accepted as unknown as { _handle: unknown })._handle
+    return new Wire(context, owner, (onread) => {
+      const options = { handle, onread, allowHalfOpen: true }
+      return new net.Socket(options as net.SocketConstructorOpts)
+    })
+  }
+
+  /** Opens a connection; `connected` is called when it is there, `owner.onClose` when it fails. */
+  static connect(context: WireContext, owner: WireOwner, to: net.TcpNetConnectOpts, connected: () => void): Wire {
+    const wire = new Wire(context, owner, (onread) => net.connect({ ...to, onread, noDelay: true, allowHalfOpen: true }))
+    wire.socket.once('connect', () => wire.#guarded(connected))
+    return wire
+  }
+
+  constructor(context: WireContext, owner: WireOwner, open: (onread: net.OnReadOpts) => net.Socket) {
+    this.#context = context
+    this.#owner = owner
+    this.#flushed = () => this.#afterFlush()
+    const shared = context.buffers.shared
+    this.#reading = shared
+    this.socket = open({
+      // Asked after every read, so that the next one can go elsewhere.
+      buffer: () => {
+        this.#reading = this.#own ?? shared
+        return this.#reading.view
+      },
+      callback: (count) => {
+        const buffer = this.#reading
+        try {
+          if (!this.#gone) owner.onRead(buffer.raw, buffer.offset, buffer.offset + count)
+        } catch (error) {
+          this.#fail(error)
+        }
+        return true
+      },
+    })
+    this.socket.on('end', () => this.#guarded(() => owner.onEnd()))
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error = error.code ?? error.message
+    })
+    this.socket.on('close', () => this.#closed())
+  }
+
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  /** Nothing written waits in this process. */
+  get flushed(): boolean {
+    return this.socket.writableLength === 0
+  }
+
+  /** This wire may not read at the moment. */
+  get held(): boolean {
+    return this.#holds > 0
+  }
+
+  /** Octets that the kernel has not taken yet; it falls while a slow peer reads, even within one large write. */
+  get unsent(): number {
+    const handle = (this.socket as unknown as { _handle: { writeQueueSize?: number } | null })._handle
+    return handle?.writeQueueSize ?? 0
+  }
+
+  start(): void {
+    this.socket.resume()
+  }
+
+  writeText(text: string): void {
+    this.socket.write(text, 'latin1', this.#flushed)
+  }
+
+  writeBuffer(bytes: Buffer): void {
+    this.socket.write(bytes, this.#flushed)
+  }
+
+  /**
+   * Writes `text` and then octets that `source` has just read. When the kernel does not take them all, `source` reads on only
+   * after it did: that is the back-pressure, and what lets a long body be written from where it was read.
+   */
+  pass(text: string, bytes: Buffer, from: number, to: number, source: Wire): void {
+    if (this.#gone) return
+    const { socket } = this
+    if (to - from < SMALL) socket.write(text + bytes.latin1Slice(from, to), 'latin1', this.#flushed)
+    else if (source.#own !== null && source.#own.raw === bytes) {
+      if (text !== '') socket.write(text, 'latin1', this.#flushed)
+      socket.write(bytes.subarray(from, to), this.#flushed)
+    } else this.#writeCopy(text, bytes, from, to)
+    if (socket.writableLength > 0) this.#holdUntilFlushed(source)
+  }
+
+  #holdUntilFlushed(source: Wire): void {
+    if (this.#source !== null) return
+    this.#source = source
+    source.hold()
+  }
+
+  /** The shared buffer is overwritten by the next read of any socket: what is written later must be a copy. */
+  #writeCopy(text: string, bytes: Buffer, from: number, to: number): void {
+    const copy = Buffer.allocUnsafeSlow(text.length + to - from)
+    copy.latin1Write(text, 0, text.length)
+    bytes.copy(copy, text.length, from, to)
+    this.socket.write(copy, this.#flushed)
+    if (this.socket.writableLength === 0) return
+    this.#copied += copy.length
+    this.#context.buffers.count(copy.length)
+  }
+
+  /** From the next read on, this wire reads into a buffer of its own. */
+  readLongBody(): void {
+    if (this.#own === null) this.#own = this.#context.buffers.take()
+  }
+
+  /** The body that this wire read is over: it may read on, though `sink` may still be writing the body's last octets. */
+  endBody(sink: Wire): void {
+    if (sink.#source === this) {
+      sink.#source = null
+      this.unhold()
+    }
+    const own = this.#own
+    if (own === null) return
+    this.#own = null
+    if (sink.flushed) this.#context.buffers.give(own)
+    else if (sink.#gone || sink.#lastOfBody !== null) this.#context.buffers.drop()
+    else sink.#lastOfBody = own
+  }
+
+  /** Reading stops until `unhold` was called as often. */
+  hold(): void {
+    if (this.#holds++ === 0) this.socket.pause()
+  }
+
+  unhold(): void {
+    if (--this.#holds === 0 && !this.#gone) this.socket.resume()
+  }
+
+  /** Sends FIN after what was written. */
+  end(): void {
+    this.socket.end()
+  }
+
+  /** Ends the connection at once; what was not sent is lost. */
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Ends the connection so that the peer sees a reset: what it got is not complete. */
+  reset(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  #afterFlush(): void {
+    if (this.socket.writableLength > 0 || this.#gone) return
+    this.#settle(false)
+    this.#guarded(() => this.#owner.onFlush())
+  }
+
+  #settle(gone: boolean): void {
+    if (this.#copied > 0) {
+      this.#context.buffers.count(-this.#copied)
+      this.#copied = 0
+    }
+    if (this.#lastOfBody !== null) {
+      if (gone) this.#context.buffers.drop()
+      else this.#context.buffers.give(this.#lastOfBody)
+      this.#lastOfBody = null
+    }
+    const source = this.#source
+    if (source === null) return
+    this.#source = null
+    source.unhold()
+  }
+
+  #closed(): void {
+    this.#gone = true
+    this.#settle(true)
+    if (this.#own !== null) {
+      this.#own = null
+      this.#context.buffers.drop() // the peer's socket may still be writing from it
+    }
+    this.#guarded(() => this.#owner.onClose(this.#error))
+  }
+
+  #guarded(callback: () => void): void {
+    try {
+      callback()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#context.boundaryError(error)
+    this.socket.destroy()
+  }
+}

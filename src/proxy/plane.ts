@@ -1,0 +1,284 @@
+// One worker's data plane: the running table, what was observed of endpoints, and what every exchange needs at hand.
+import { BlockList, isIPv6 } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import type { Ejection } from '#src/messages.ts'
+import type { DataPlaneSettings, Service, SnapshotSlice } from '#src/snapshot.ts'
+import type { Deadlines } from '#src/io/deadlines.ts'
+import type { ReadBuffers } from '#src/io/read-buffer.ts'
+import type { RequestHead } from '#src/http1/request-head.ts'
+import { fieldValue } from '#src/http1/fields.ts'
+import { accessLine, type AccessRecord } from '#src/observe/access-record.ts'
+import { NO_SERVICE_SLOT, serviceCells, workerCell, type WorkerCounter } from '#src/observe/counters.ts'
+import { emptyTable, TableBuilder, type RoutingTable } from '#src/routing/table.ts'
+import type { PickContext } from '#src/upstream/balance.ts'
+import type { ResponseSink, UpstreamConnection, UpstreamContext, UpstreamFailure } from '#src/upstream/connection.ts'
+import { eject, mayEjectForStatus, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
+import { Endpoint, type Waiter } from '#src/upstream/endpoint.ts'
+import { pick } from '#src/upstream/pick.ts'
+import { acquire, release } from '#src/upstream/pool.ts'
+import type { Target } from '#src/upstream/target.ts'
+import type { Clock } from './clock.ts'
+import { compileService, type CompiledRoute, type CompiledService } from './route.ts'
+import type { RetryBudget } from './retry-budget.ts'
+import type { Tunnel, TunnelHost } from './tunnel.ts'
+
+/** What a worker gives its plane: the edges of the pure parts. */
+export interface PlaneEdges {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly buffers: ReadBuffers
+  readonly random: () => number
+  /** The worker's own counters (observe/counters.ts). */
+  readonly counters: Float64Array
+  readonly pages: readonly SharedArrayBuffer[]
+  boundaryError(error: unknown): void
+  /** Tells the other workers. */
+  ejected(ejection: Ejection): void
+  accessLine(line: string): void
+}
+
+export class Plane implements TunnelHost {
+  settings: DataPlaneSettings
+  table: RoutingTable<CompiledRoute> = emptyTable()
+  /** Every catalog was read once: an unknown host is a 404. */
+  complete = false
+  revision = 0
+  readonly deadlines: Deadlines
+  readonly tunnels = new Set<Tunnel>()
+  /** The peers whose forwarding headers are believed. */
+  trusted: BlockList
+  /** Cells of exchanges that reached no service. */
+  readonly unrouted: Float64Array
+  readonly #edges: PlaneEdges
+  readonly #builder = new TableBuilder<CompiledRoute>()
+  readonly #services = new Map<string, CompiledService>()
+  readonly #endpoints = new Map<string, Endpoint>()
+  readonly #upstream: UpstreamContext
+  readonly #idPrefix = randomBytes(6).toString('hex')
+  #requests = 0
+  /** Where a change stands whose last slice has not come yet; -2: nowhere. */
+  #applying = -2
+  #replaced = new Set<string>()
+
+  constructor(settings: DataPlaneSettings, edges: PlaneEdges) {
+    this.settings = settings
+    this.#edges = edges
+    this.deadlines = edges.deadlines
+    this.trusted = blockList(settings.trustedPeers)
+    this.unrouted = serviceCells(edges.pages, NO_SERVICE_SLOT)
+    this.#upstream = {
+      buffers: edges.buffers,
+      deadlines: edges.deadlines,
+      boundaryError: (error) => edges.boundaryError(error),
+      connectMs: settings.upstream.connectMs,
+      keepAliveMs: settings.upstream.keepAliveMs,
+      maxIdle: settings.upstream.idle,
+      options: (endpoint) => ({ host: endpoint.host, port: endpoint.port }),
+      opened: () => {
+        this.count('upstream_opened_total', 1)
+      },
+      closed: (endpoint) => release(endpoint),
+      released: (endpoint) => release(endpoint),
+      surplus: () => this.count('idle_surplus_total', 1),
+      now: () => edges.deadlines.now,
+    }
+  }
+
+  // ── the table ──
+
+  /**
+   * Compiles one slice of a change beside the running table; with the last one, swaps. False: this worker missed something
+   * and has to be sent the whole snapshot.
+   */
+  apply(slice: SnapshotSlice): boolean {
+    if (slice.from === -1) {
+      if (this.#applying !== -1) this.#replaced = new Set(this.#services.keys())
+    } else if (slice.from !== this.revision) return false
+    this.#applying = slice.from
+    const context = {
+      endpoint: (service: Service, index: number) => this.#endpoint(service, index),
+      cells: (slot: number) => serviceCells(this.#edges.pages, slot),
+      random: this.#edges.random,
+      retryBudget: this.settings.retryBudget,
+      now: this.#edges.clock.now(),
+    }
+    for (const service of slice.changed) {
+      this.#replaced.delete(service.key)
+      const before = this.#services.get(service.key)
+      const { service: compiled, entries } = compileService(service, before, context)
+      for (const endpoint of compiled.endpoints) endpoint.references++
+      this.#services.set(service.key, compiled)
+      this.#builder.set(service.key, entries)
+      this.#dereference(before)
+    }
+    for (const key of slice.removed) this.#remove(key)
+    if (!slice.last) {
+      this.#builder.compile()
+      return true
+    }
+    for (const key of this.#replaced) this.#remove(key)
+    this.#replaced.clear()
+    this.#applying = -2
+    this.table = this.#builder.finish()
+    this.revision = slice.to
+    this.complete = slice.complete
+    this.#edges.counters[workerCell.revision] = slice.to
+    this.#retireUnused()
+    return true
+  }
+
+  #endpoint(service: Service, index: number): Endpoint {
+    const spec = service.endpoints[index]!
+    const key = `${service.scheme}://${spec.address}`
+    let endpoint = this.#endpoints.get(key)
+    if (endpoint === undefined) this.#endpoints.set(key, (endpoint = new Endpoint(key, spec)))
+    return endpoint
+  }
+
+  #remove(key: string): void {
+    const service = this.#services.get(key)
+    this.#services.delete(key)
+    this.#builder.remove(key)
+    this.#dereference(service)
+  }
+
+  readonly #unused = new Set<Endpoint>()
+
+  #dereference(service: CompiledService | undefined): void {
+    for (const endpoint of service?.endpoints ?? []) if (--endpoint.references === 0) this.#unused.add(endpoint)
+  }
+
+  /** Only after the swap: until then requests still go there. */
+  #retireUnused(): void {
+    for (const endpoint of this.#unused) {
+      if (endpoint.references > 0) continue
+      this.#endpoints.delete(endpoint.key)
+      endpoint.retire()
+      for (const tunnel of this.tunnels) if (tunnel.endpoint === endpoint) tunnel.endpointRemoved()
+    }
+    this.#unused.clear()
+  }
+
+  // ── what an exchange asks ──
+
+  clock(): number {
+    return this.#edges.clock.now()
+  }
+
+  requestId(): string {
+    return this.#idPrefix + (this.#requests++).toString(16).padStart(10, '0')
+  }
+
+  dateField(): string {
+    return this.#edges.clock.dateField()
+  }
+
+  /** More exchanges at once than this worker takes. */
+  get overloaded(): boolean {
+    return this.#edges.counters[workerCell.exchanges]! > this.settings.limits.exchanges
+  }
+
+  pick(route: CompiledRoute, tried: readonly Endpoint[], head: RequestHead, client: string, path: string): Target | undefined {
+    const { service } = route
+    const context: PickContext = {
+      now: this.#edges.clock.now(),
+      random: this.#edges.random,
+      tried,
+      slowStartMs: this.settings.eject.slowStartMs,
+      health: 'strict',
+      hashKey: service.hashOf === '' ? '' : hashKey(service.hashOf, head, client, path),
+    }
+    return pick(service.balancer, route.targets, context, this.settings.eject.panic)
+  }
+
+  acquire(endpoint: Endpoint, sink: ResponseSink, waiter: Waiter, repeatable: boolean): UpstreamConnection | 'queued' | 'full' {
+    return acquire(this.#upstream, this.settings.upstream, endpoint, sink, waiter, repeatable)
+  }
+
+  mayRepeat(budget: RetryBudget): boolean {
+    if (budget.withdraw(this.#edges.clock.now())) {
+      this.count('retries_total', 1)
+      return true
+    }
+    this.count('retry_budget_spent_total', 1)
+    return false
+  }
+
+  // ── what an exchange tells ──
+
+  failed(endpoint: Endpoint, service: CompiledService, failure: UpstreamFailure): void {
+    if (failure.kind === 'malformed') this.count('malformed_responses_total', 1)
+    if (failure.kind === 'malformed' || (failure.kind === 'reset' && failure.stale)) return
+    this.#recordFailure(endpoint, service, `${failure.kind}: ${failure.detail}`, failure.kind === 'connect')
+  }
+
+  answered(endpoint: Endpoint, route: CompiledRoute, status: number): void {
+    if (!route.policy.ejectStatuses.includes(status)) recordSuccess(endpoint)
+    else if (mayEjectForStatus(route.service.endpoints, this.clock())) this.#recordFailure(endpoint, route.service, `status ${status}`, false)
+  }
+
+  #recordFailure(endpoint: Endpoint, service: CompiledService, why: string, connecting: boolean): void {
+    const ejection = recordFailure(endpoint, why, connecting, service.endpoints, this.clock(), this.settings.eject)
+    if (ejection === undefined) return
+    this.eject(ejection)
+    this.#edges.ejected(ejection)
+  }
+
+  /** Ejects an endpoint, by own observation or by another worker's. */
+  eject(ejection: Ejection): void {
+    const endpoint = this.#endpoints.get(ejection.key)
+    if (endpoint !== undefined) eject(endpoint, ejection, this.clock(), this.settings.eject)
+  }
+
+  count(counter: WorkerCounter, change: number): void {
+    this.#edges.counters[workerCell[counter]]! += change
+  }
+
+  /** Brings the gauges of this worker up to date; they are not worth a write for each request. */
+  gauge(): void {
+    const { counters } = this.#edges
+    let open = 0
+    let idle = 0
+    for (const endpoint of this.#endpoints.values()) {
+      open += endpoint.open
+      idle += endpoint.idle.length
+    }
+    counters[workerCell.upstream_idle] = idle
+    counters[workerCell.upstream_active] = open - idle
+    counters[workerCell.tunnels] = this.tunnels.size
+  }
+
+  get logging(): boolean {
+    const { enabled, sample } = this.settings.accessLog
+    return enabled && (sample === 1 || this.#edges.random() < sample)
+  }
+
+  log(record: AccessRecord): void {
+    this.#edges.accessLine(accessLine(record, this.#edges.clock.time()))
+  }
+}
+
+/** What the hash policy hashes; '' when the request does not have it: then all such requests go to one endpoint. */
+function hashKey(of: string, head: RequestHead, client: string, path: string): string {
+  if (of === 'ip') return client
+  if (of === 'path') return path
+  if (of.startsWith('header:')) return fieldValue(head.fields, of.slice(7).toLowerCase()) ?? ''
+  const name = of.slice('cookie:'.length)
+  for (const pair of (fieldValue(head.fields, 'cookie') ?? '').split(/[;,]/)) {
+    const at = pair.indexOf('=')
+    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim()
+  }
+  return ''
+}
+
+/** Addresses and CIDR blocks as the checker for them. */
+export function blockList(blocks: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const block of blocks) {
+    const [address, bits] = block.split('/') as [string, string?]
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return list
+}

@@ -1,0 +1,34 @@
+// Accounting for a head that never became an exchange: it is counted and logged like one.
+import type { Refused } from '#src/downstream/http1.ts'
+import type { Peer } from '#src/downstream/stream.ts'
+import { countExchange } from '#src/observe/counters.ts'
+import type { Plane } from './plane.ts'
+
+/** Counts and logs a refused head; nothing of what the client sent is repeated. */
+export function refusedRecord(plane: Plane, peer: Peer, fault: Refused): void {
+  plane.count('malformed_requests_total', 1)
+  countExchange(plane.unrouted, fault.status, 0, 0, 0)
+  if (!plane.logging) return
+  plane.log({
+    durationMs: 0,
+    upstreamMs: -1,
+    client: peer.address,
+    peer: peer.address,
+    scheme: peer.scheme,
+    method: '',
+    host: '',
+    path: '',
+    query: '',
+    protocol: '',
+    status: fault.status,
+    reason: fault.status === 408 ? 'client_head_timeout' : `malformed: ${fault.reason}`,
+    bytesIn: 0,
+    bytesOut: 0,
+    service: '',
+    router: '',
+    endpoint: '',
+    tried: [],
+    requestId: '',
+    userAgent: '',
+  })
+}

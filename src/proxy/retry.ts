@@ -1,0 +1,37 @@
+// Whether a failed attempt may be repeated at another endpoint: the one rule, pure (RFC 9110 section 9.2.2).
+
+/** One attempt that failed before the response began. */
+export interface FailedAttempt {
+  readonly kind: 'connect' | 'reset' | 'malformed' | 'head timeout' | 'body timeout'
+  /** It was a pooled connection that the upstream had closed in the meantime. */
+  readonly stale: boolean
+  readonly method: string
+  /** The request has no body, or all that was sent of it is still at hand. */
+  readonly bodyWhole: boolean
+  /** Repeats so far. */
+  readonly repeats: number
+  readonly allowedRepeats: number
+  /** Since the request began, and how long repeats may begin. Milliseconds. */
+  readonly elapsedMs: number
+  readonly retryTimeoutMs: number
+  /** A repeat after a stale connection was given already. */
+  readonly staleRepeated: boolean
+}
+
+/** `budgeted` has to be paid from the service's budget. */
+export type RetryDecision = 'no' | 'free' | 'budgeted'
+
+/** Methods whose repetition does what one does. */
+export const isIdempotent = (method: string): boolean =>
+  method === 'GET' || method === 'HEAD' || method === 'PUT' || method === 'DELETE' || method === 'OPTIONS'
+
+export function mayRetry(attempt: FailedAttempt): RetryDecision {
+  if (attempt.elapsedMs >= attempt.retryTimeoutMs) return 'no'
+  const left = attempt.repeats < attempt.allowedRepeats
+  // No octet of the request has left this machine, so nobody can have acted on it.
+  if (attempt.kind === 'connect') return left && attempt.bodyWhole ? 'free' : 'no'
+  if (attempt.kind !== 'reset' || !isIdempotent(attempt.method) || !attempt.bodyWhole) return 'no'
+  // Closing an idle connection is the upstream's right: it says nothing about its health.
+  if (attempt.stale && !attempt.staleRepeated) return attempt.allowedRepeats > 0 ? 'free' : 'no'
+  return left ? 'budgeted' : 'no'
+}

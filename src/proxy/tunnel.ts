@@ -1,0 +1,84 @@
+// A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
+import type { Timed } from '#src/io/deadlines.ts'
+import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
+import type { UpstreamConnection } from '#src/upstream/connection.ts'
+import type { Endpoint } from '#src/upstream/endpoint.ts'
+
+/** What a tunnel needs of its worker. */
+export interface TunnelHost {
+  readonly deadlines: { arm(timed: Timed, ms: number): void; disarm(timed: Timed): void }
+  readonly settings: { readonly tunnel: { readonly idleMs: number; readonly afterRemovalMs: number } }
+  readonly tunnels: Set<Tunnel>
+}
+
+export class Tunnel implements Timed {
+  deadline = 0
+  bucketTick = 0
+  bytesUp = 0
+  bytesDown = 0
+  readonly endpoint: Endpoint
+  readonly #host: TunnelHost
+  readonly #stream: ResponseStream
+  readonly #connection: UpstreamConnection
+  readonly #over: (reason: string) => void
+  #removed = false
+  #ended = false
+
+  /** `over` is called once, with '' or why it did not end by itself. */
+  constructor(host: TunnelHost, stream: ResponseStream, connection: UpstreamConnection, endpoint: Endpoint, over: (reason: string) => void) {
+    this.#host = host
+    this.#stream = stream
+    this.#connection = connection
+    this.endpoint = endpoint
+    this.#over = over
+    host.tunnels.add(this)
+    host.deadlines.arm(this, host.settings.tunnel.idleMs)
+  }
+
+  /** What the client's connection tells. */
+  readonly fromClient: TunnelSink = {
+    data: (bytes, from, to) => {
+      this.bytesUp += to - from
+      this.#alive()
+      this.#connection.wire.pass('', bytes, from, to, this.#stream.wire)
+    },
+    end: () => this.#connection.wire.end(),
+    gone: () => this.close(''),
+  }
+
+  /** What the upstream's connection tells. */
+  readonly fromUpstream: TunnelSink = {
+    data: (bytes, from, to) => {
+      this.bytesDown += to - from
+      this.#alive()
+      this.#stream.wire.pass('', bytes, from, to, this.#connection.wire)
+    },
+    end: () => this.#stream.wire.end(),
+    gone: () => this.close(''),
+  }
+
+  /** The endpoint has left its services: the tunnel may go on for a while. */
+  endpointRemoved(): void {
+    if (this.#removed) return
+    this.#removed = true
+    this.#host.deadlines.arm(this, this.#host.settings.tunnel.afterRemovalMs)
+  }
+
+  expired(): void {
+    this.close(this.#removed ? 'endpoint_removed' : 'tunnel_idle')
+  }
+
+  close(reason: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#host.tunnels.delete(this)
+    this.#host.deadlines.disarm(this)
+    this.#connection.cancel()
+    this.#stream.shut()
+    this.#over(reason)
+  }
+
+  #alive(): void {
+    if (!this.#removed) this.#host.deadlines.arm(this, this.#host.settings.tunnel.idleMs)
+  }
+}

@@ -1,0 +1,111 @@
+// The one table of all `serai.*` keys: whom each concerns, and how its value is read, if it is built.
+
+import type { BalancePolicy, RoutePolicy, UpstreamScheme } from '#src/snapshot.ts'
+import { parseHost, parsePath, readList } from './match.ts'
+import type { RoutePath } from './match.ts'
+import { balancePolicy, boolean, duration, integer, listOf, NOT_BUILT, oneOf, upgradeName } from './values.ts'
+import type { Parse } from './values.ts'
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** What the tags of one instance say of its whole service; what is absent takes the default. */
+export interface ServiceKeys {
+  readonly enable?: boolean
+  readonly weight?: number
+  readonly scheme?: UpstreamScheme
+  readonly balance?: BalancePolicy
+  readonly serverName?: string
+  readonly skipVerify?: boolean
+}
+
+/** What the tags of one router have said so far. */
+export interface RouterSink {
+  /** Undefined: no such tag; empty: none of it could be read. */
+  hosts: string[] | undefined
+  paths: RoutePath[] | undefined
+  readonly policy: Partial<Writable<RoutePolicy>>
+}
+
+/** Puts a value where it belongs; returns the reasons for what it could not read. */
+type Read<Sink> = (value: string, sink: Sink) => readonly string[]
+
+export type TagKey = {
+  /** Lower case; `x.*` stands for x and all keys below it. */
+  readonly name: string
+  /** Several tags of this key add up. */
+  readonly repeats?: true
+  /** It decides which requests the router takes. */
+  readonly matches?: true
+} & (
+  | { readonly scope: 'router'; readonly read: Read<RouterSink> | 'later' }
+  | { readonly scope: 'service'; readonly read: Read<Writable<ServiceKeys>> | 'later' }
+)
+
+const policy = <Field extends keyof RoutePolicy>(field: Field, parse: Parse<RoutePolicy[Field]>): Read<RouterSink> => (value, { policy }) => {
+  const parsed = parse(value)
+  if ('reason' in parsed) return [parsed.reason]
+  policy[field] = parsed.value
+  return []
+}
+
+const service = <Field extends keyof ServiceKeys>(field: Field, parse: Parse<NonNullable<ServiceKeys[Field]>>): Read<Writable<ServiceKeys>> =>
+  (value, keys) => {
+    const parsed = parse(value)
+    if ('reason' in parsed) return [parsed.reason]
+    keys[field] = parsed.value
+    return []
+  }
+
+const hosts: Read<RouterSink> = (value, sink) => {
+  const { values, reasons } = readList(value, parseHost)
+  sink.hosts = [...(sink.hosts ?? []), ...values]
+  return reasons
+}
+
+const paths: Read<RouterSink> = (value, sink) => {
+  const { values, reasons } = readList(value, parsePath)
+  sink.paths = [...(sink.paths ?? []), ...values]
+  return reasons
+}
+
+// Whatever hosts a rule means, they are not all hosts.
+const rule: Read<RouterSink> = (_, sink) => {
+  sink.hosts ??= []
+  return [NOT_BUILT]
+}
+
+const later = (scope: 'router' | 'service', names: string): TagKey[] => names.split(' ').map((name) => ({ name, scope, read: 'later' }))
+
+/** Every key of DESIGN section 7. */
+export const tagKeys: readonly TagKey[] = [
+  { name: 'host', scope: 'router', repeats: true, matches: true, read: hosts },
+  { name: 'path', scope: 'router', repeats: true, matches: true, read: paths },
+  { name: 'rule', scope: 'router', matches: true, read: rule },
+  { name: 'timeout.head', scope: 'router', read: policy('headTimeoutMs', duration('refused')) },
+  { name: 'timeout.body', scope: 'router', read: policy('bodyTimeoutMs', duration('refused')) },
+  { name: 'timeout.total', scope: 'router', read: policy('totalTimeoutMs', duration('no limit')) },
+  { name: 'retry.attempts', scope: 'router', read: policy('retryAttempts', integer(0, 10)) },
+  { name: 'retry.timeout', scope: 'router', read: policy('retryTimeoutMs', duration('refused')) },
+  { name: 'eject.status', scope: 'router', read: policy('ejectStatuses', listOf(integer(400, 599))) },
+  { name: 'upgrade', scope: 'router', read: policy('upgrades', listOf(upgradeName)) },
+  { name: 'use', scope: 'router', repeats: true, read: 'later' },
+  ...later('router', 'priority listeners tls rawpath redirect.* strip.* prepend.* rewrite.* request.header.* response.header.* allow.* deny.*'),
+  ...later('router', 'auth.basic.* auth.forward.* ratelimit.* inflight.* maxbody.* compress.* cors.* hsts.* mirror.* errors.* buffer.*'),
+  { name: 'enable', scope: 'service', read: service('enable', boolean) },
+  { name: 'scheme', scope: 'service', read: service('scheme', oneOf(['http', 'https'], ['h2c', 'grpc', 'grpcs', 'tcp'])) },
+  { name: 'weight', scope: 'service', read: service('weight', integer(0, 1000)) },
+  { name: 'balance', scope: 'service', read: service('balance', balancePolicy) },
+  { name: 'upstream.tls.servername', scope: 'service', read: service('serverName', parseHost) },
+  { name: 'upstream.tls.skipverify', scope: 'service', read: service('skipVerify', boolean) },
+  { name: 'upstream.tls.ca', scope: 'service', read: () => ['tags may not name files: a private authority belongs in the configuration'] },
+  ...later('service', 'share sticky.* prefer probe.* health connect upstream.proxyprotocol upstream.host'),
+]
+
+const exact = new Map(tagKeys.map((key) => [key.name.replace(/\.\*$/, ''), key]))
+const families = tagKeys.filter((key) => key.name.endsWith('.*'))
+
+/** The key of this (lower-case) name, or undefined. */
+export const findKey = (name: string): TagKey | undefined => exact.get(name) ?? families.find((key) => name.startsWith(key.name.slice(0, -1)))
+
+/** The names that a misspelt key is compared with. */
+export const keyNames = (): Iterable<string> => exact.keys()

@@ -1,0 +1,358 @@
+// One connection to an endpoint: sends a request, reads its response strictly, and says how it ended.
+import type net from 'node:net'
+import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import { SHARED_BYTES } from '#src/io/read-buffer.ts'
+import { Pending } from '#src/io/pending.ts'
+import { Wire, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { BodyReader } from '#src/http1/body.ts'
+import { parseResponseHead, type ResponseHead } from '#src/http1/response-head.ts'
+import type { Endpoint } from './endpoint.ts'
+
+/** How an attempt failed, on the upstream's side. */
+export type UpstreamFailure =
+  | { readonly kind: 'connect'; readonly detail: string }
+  /** The connection ended before the response was whole. `stale`: it was a pooled one, and no octet of a response had come. */
+  | { readonly kind: 'reset'; readonly detail: string; readonly stale: boolean }
+  | { readonly kind: 'malformed'; readonly detail: string }
+  | { readonly kind: 'head timeout'; readonly detail: string }
+  | { readonly kind: 'body timeout'; readonly detail: string }
+
+/** Where a response goes. Spans are of the read buffer and gone when the call returns. */
+export interface ResponseSink {
+  /** The connection is there and takes the request now. */
+  connected(): void
+  /** A 1xx other than 101. */
+  informational(head: ResponseHead): void
+  /** `end`: the body, which may be empty, is complete with this span. */
+  responseHead(head: ResponseHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void
+  responseBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void
+  /** Nothing more comes; the connection is gone or going. */
+  upstreamFailed(failure: UpstreamFailure): void
+}
+
+/** Hears what comes through the tunnel that a 101 opened. */
+export interface UpstreamTunnelSink {
+  data(bytes: Buffer, from: number, to: number): void
+  end(): void
+  gone(): void
+}
+
+/** What connections of a worker share. */
+export interface UpstreamContext extends WireContext {
+  readonly deadlines: Deadlines
+  readonly connectMs: number
+  readonly keepAliveMs: number
+  readonly maxIdle: number
+  /** Socket options for an endpoint: address, or a look-up of its name. */
+  options(endpoint: Endpoint): net.TcpNetConnectOpts
+  opened(): void
+  closed(endpoint: Endpoint): void
+  /** The endpoint has an idle connection, and somebody waits for one. */
+  released(endpoint: Endpoint): void
+  /** Octets came on an idle connection. */
+  surplus(endpoint: Endpoint): void
+  now(): number
+}
+
+/** Interim responses before the real one; more is an attack on our patience. */
+const MAX_INFORMATIONAL = 16
+const HEAD_BYTES = SHARED_BYTES
+
+type Phase = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
+
+export class UpstreamConnection implements WireOwner, Timed {
+  deadline = 0
+  bucketTick = 0
+  readonly endpoint: Endpoint
+  readonly wire: Wire
+  /** When it became idle, by the worker's clock. */
+  idleSince = 0
+  /** Requests that it has answered. */
+  served = 0
+  readonly #context: UpstreamContext
+  #sink: ResponseSink | null
+  #tunnel: UpstreamTunnelSink | null = null
+  #phase: Phase = 'connecting'
+  #method = ''
+  #tunnelAllowed = ''
+  #requestSent = true
+  #headTimeoutMs = 0
+  #bodyTimeoutMs = 0
+  #partial: Pending | null = null
+  #informational = 0
+  #body: BodyReader | null = null
+  #keepAliveMs: number
+  #mayReuse = true
+
+  /** Opens a connection for `sink`, which hears `connected` or `upstreamFailed`. */
+  constructor(context: UpstreamContext, endpoint: Endpoint, sink: ResponseSink) {
+    this.#context = context
+    this.endpoint = endpoint
+    this.#sink = sink
+    this.#keepAliveMs = context.keepAliveMs
+    endpoint.open++
+    context.opened()
+    context.deadlines.arm(this, context.connectMs)
+    this.wire = Wire.connect(context, this, context.options(endpoint), () => {
+      if (this.#phase !== 'connecting') return
+      context.deadlines.disarm(this)
+      this.#phase = 'idle'
+      this.#sink?.connected()
+    })
+  }
+
+  get closed(): boolean {
+    return this.#phase === 'closed'
+  }
+
+  /** Whether it has been idle for less than `ms` (a fresh one always has). */
+  freshFor(ms: number): boolean {
+    return this.served === 0 || this.#context.now() - this.idleSince < ms
+  }
+
+  /**
+   * Begins an exchange: what the sink writes to `wire` from now on is the request.
+   * `upgrade` is the protocol that the request asks for, or ''; `whole`: the request has no body to come.
+   */
+  begin(sink: ResponseSink, method: string, upgrade: string, whole: boolean, headTimeoutMs: number, bodyTimeoutMs: number): void {
+    this.#sink = sink
+    this.#method = method
+    this.#tunnelAllowed = upgrade
+    this.#phase = 'head'
+    this.#informational = 0
+    this.#headTimeoutMs = headTimeoutMs
+    this.#bodyTimeoutMs = bodyTimeoutMs
+    this.#requestSent = whole
+    if (whole) this.#context.deadlines.arm(this, headTimeoutMs)
+    else this.#context.deadlines.disarm(this)
+  }
+
+  /** The request is written to its end. */
+  requestSent(): void {
+    this.#requestSent = true
+    if (this.#phase === 'head') this.#context.deadlines.arm(this, this.#headTimeoutMs)
+  }
+
+  /** After a 101 was handed on: everything that comes goes to `sink`. */
+  tunnel(sink: UpstreamTunnelSink): void {
+    this.#sink = null
+    this.#tunnel = sink
+  }
+
+  /** It can take a request at once. */
+  get ready(): boolean {
+    return this.#phase === 'idle'
+  }
+
+  /** The exchange is given up: nothing of it may reach the next one. */
+  cancel(): void {
+    this.#sink = null
+    this.#tunnel = null
+    this.close()
+  }
+
+  /** Ends the connection, whatever it is doing. */
+  close(): void {
+    if (this.#phase === 'closed') return
+    this.#leave()
+    this.wire.destroy()
+  }
+
+  onRead(bytes: Buffer, from: number, to: number): void {
+    switch (this.#phase) {
+      case 'head':
+        this.#readHead(bytes, from, to)
+        return
+      case 'body':
+        if (this.#body !== null) this.#readBody(this.#body, bytes, from, to)
+        return
+      case 'tunnel':
+        this.#tunnel?.data(bytes, from, to)
+        return
+      case 'idle':
+        // Nobody asked: these octets must never become somebody's response.
+        if (this.#sink === null) this.#context.surplus(this.endpoint)
+        this.#fail({ kind: 'malformed', detail: 'octets before the request' })
+        return
+      case 'connecting':
+      case 'closed':
+    }
+  }
+
+  onFlush(): void {}
+
+  onEnd(): void {
+    if (this.#phase === 'tunnel') this.#tunnel?.end()
+    else if (this.#body?.untilClose === true) this.#finish()?.responseBody(emptySpan, 0, 0, true, '')
+    else this.#ended('closed by the upstream')
+  }
+
+  onClose(error: string): void {
+    if (this.#phase !== 'closed') this.#ended(error === '' ? 'closed by the upstream' : error)
+  }
+
+  expired(): void {
+    if (this.#phase === 'idle') {
+      this.close()
+    } else if (this.#phase === 'connecting') this.#fail({ kind: 'connect', detail: 'timeout' })
+    else if (this.#phase === 'head') this.#fail({ kind: 'head timeout', detail: 'no response head in time' })
+    else if (this.#phase === 'body') {
+      // A client that does not read is not the upstream's fault.
+      if (this.wire.held) this.#context.deadlines.arm(this, this.#bodyTimeoutMs)
+      else this.#fail({ kind: 'body timeout', detail: 'no octet of the body in time' })
+    }
+  }
+
+  #readHead(bytes: Buffer, from: number, to: number): void {
+    let end: number
+    if (this.#partial === null) {
+      end = indexOfHeadEnd(bytes, from, to)
+      if (end < 0) {
+        this.#partial = new Pending(HEAD_BYTES)
+        this.#partial.append(bytes, from, to)
+        return
+      }
+    } else {
+      const partial = this.#partial
+      // What does not fit beside the head is body: it is not taken in, and the head must have ended before it.
+      const fits = Math.min(to - from, HEAD_BYTES - partial.size)
+      partial.append(bytes, from, from + fits)
+      end = partial.headEnd()
+      if (end < 0) {
+        if (partial.size >= HEAD_BYTES) this.#fail({ kind: 'malformed', detail: 'response head too large' })
+        return
+      }
+      this.#partial = null
+      if (fits < to - from) {
+        this.#fail({ kind: 'malformed', detail: 'response head too large' })
+        return
+      }
+      bytes = partial.bytes
+      from = partial.from
+      to = partial.to
+    }
+    const head = parseResponseHead(bytes.latin1Slice(from, end + 2), this.#method)
+    if (typeof head === 'string') this.#fail({ kind: 'malformed', detail: head })
+    else if (head.status < 200) this.#interim(head, bytes, end + 4, to)
+    else this.#final(head, bytes, end + 4, to)
+  }
+
+  #interim(head: ResponseHead, bytes: Buffer, from: number, to: number): void {
+    if (head.status === 101) {
+      if (this.#tunnelAllowed === '' || head.upgrade !== this.#tunnelAllowed || !this.#requestSent) {
+        this.#fail({ kind: 'malformed', detail: '101 to something that was not asked for' })
+        return
+      }
+      this.#context.deadlines.disarm(this)
+      this.#phase = 'tunnel'
+      this.#sink?.responseHead(head, bytes, from, to, false, '')
+      return
+    }
+    if (++this.#informational > MAX_INFORMATIONAL) {
+      this.#fail({ kind: 'malformed', detail: 'too many interim responses' })
+      return
+    }
+    this.#sink?.informational(head)
+    if (to > from && this.#phase === 'head') this.#readHead(bytes, from, to)
+  }
+
+  #final(head: ResponseHead, bytes: Buffer, from: number, to: number): void {
+    if (head.close) this.#mayReuse = false
+    if (head.keepAliveSeconds >= 0) this.#keepAliveMs = Math.min(this.#context.keepAliveMs, (head.keepAliveSeconds - 1) * 1000)
+    if (head.contentLength >= 0 && to - from >= head.contentLength) {
+      // The usual case: all of a small response in one read.
+      if (to - from > head.contentLength) this.#surplusAfterResponse()
+      this.#finish()?.responseHead(head, bytes, from, from + head.contentLength, true, '')
+      return
+    }
+    const body = new BodyReader(head.contentLength)
+    this.#phase = 'body'
+    this.#body = body
+    this.#context.deadlines.arm(this, this.#bodyTimeoutMs)
+    if (head.contentLength > SHARED_BYTES) this.wire.readLongBody()
+    const result = body.read(bytes, from, to)
+    if (result === 'bad') this.#fail({ kind: 'malformed', detail: body.fault })
+    else if (result === 'more') this.#sink?.responseHead(head, bytes, body.start, body.end, false, '')
+    else {
+      if (body.next < to) this.#surplusAfterResponse()
+      this.#finish()?.responseHead(head, bytes, body.start, body.end, true, body.trailers)
+    }
+  }
+
+  #readBody(body: BodyReader, bytes: Buffer, from: number, to: number): void {
+    this.#context.deadlines.arm(this, this.#bodyTimeoutMs)
+    if (body.passed > SHARED_BYTES) this.wire.readLongBody()
+    const result = body.read(bytes, from, to)
+    if (result === 'bad') this.#fail({ kind: 'malformed', detail: body.fault })
+    else if (result === 'more') this.#sink?.responseBody(bytes, body.start, body.end, false, '')
+    else {
+      if (body.next < to) this.#surplusAfterResponse()
+      this.#finish()?.responseBody(bytes, body.start, body.end, true, body.trailers)
+    }
+  }
+
+  /** The response is complete: back to the pool before it is handed on, so that the next request finds the connection. */
+  #finish(): ResponseSink | null {
+    const sink = this.#sink
+    this.#sink = null
+    const untilClose = this.#body?.untilClose === true
+    this.#body = null
+    this.served++
+    const { endpoint } = this
+    const reusable = this.#mayReuse && this.#requestSent && !untilClose && this.#keepAliveMs > 0
+    if (!reusable || endpoint.retired || endpoint.idle.length >= this.#context.maxIdle) {
+      this.#leave()
+      this.wire.destroy()
+      return sink
+    }
+    this.#phase = 'idle'
+    this.idleSince = this.#context.now()
+    this.#context.deadlines.arm(this, this.#keepAliveMs)
+    endpoint.idle.push(this)
+    if (endpoint.waiters.length > 0) this.#context.released(endpoint)
+    return sink
+  }
+
+  #surplusAfterResponse(): void {
+    this.#mayReuse = false
+    this.#context.surplus(this.endpoint)
+  }
+
+  /** The connection ended when nobody wanted it to. */
+  #ended(detail: string): void {
+    const stale = this.served > 0 && this.#phase === 'head' && this.#partial === null && this.#informational === 0
+    this.#fail(this.#phase === 'connecting' ? { kind: 'connect', detail } : { kind: 'reset', detail, stale })
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    if (this.#phase === 'closed') return
+    const sink = this.#sink
+    const tunnel = this.#tunnel
+    this.#sink = null
+    this.#tunnel = null
+    this.#leave()
+    this.wire.destroy()
+    sink?.upstreamFailed(failure)
+    tunnel?.gone()
+  }
+
+  /** Out of every list; after that the connection is nobody's. */
+  #leave(): void {
+    if (this.#phase === 'idle') {
+      const at = this.endpoint.idle.indexOf(this)
+      if (at >= 0) this.endpoint.idle.splice(at, 1)
+    }
+    this.#phase = 'closed'
+    this.#context.deadlines.disarm(this)
+    this.endpoint.open--
+    this.#context.closed(this.endpoint)
+  }
+}
+
+const emptySpan = Buffer.alloc(0)
+
+/** Where the empty line after a head begins, or -1. */
+function indexOfHeadEnd(bytes: Buffer, from: number, to: number): number {
+  const found = bytes.indexOf('\r\n\r\n', from, 'latin1')
+  return found >= 0 && found + 4 <= to ? found : -1
+}

@@ -1,0 +1,19 @@
+// Choosing the endpoint of an attempt: the policy over the healthy ones, then over ever doubtful ones.
+import { isAvailable, type Balancer, type PickContext } from './balance.ts'
+import type { Target, TargetSet } from './target.ts'
+
+/**
+ * One target that the exchange has not tried, or undefined. Each step is asked only when the one before found nothing:
+ * healthy ones; those that failed to connect a moment ago or start slowly; those of weight 0; with `panic`, the ejected ones.
+ */
+export function pick(balancer: Balancer, set: TargetSet, context: PickContext, panic: boolean): Target | undefined {
+  const healthy = balancer(set, context)
+  if (healthy !== undefined) return healthy
+  const lenient: PickContext = { ...context, health: 'lenient' }
+  return balancer(set, lenient) ?? spare(set, lenient) ?? (panic ? balancer(set, { ...context, health: 'panic' }) : undefined)
+}
+
+/** Weight 0 takes no traffic while another endpoint is left. */
+function spare(set: TargetSet, context: PickContext): Target | undefined {
+  return set.targets.find((target) => target.weight === 0 && isAvailable({ ...target, weight: 1 }, context))
+}

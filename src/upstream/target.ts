@@ -1,0 +1,27 @@
+// What a route balances over: endpoints with their weights, prepared once per table.
+import type { Endpoint } from './endpoint.ts'
+
+export interface Target {
+  readonly endpoint: Endpoint
+  readonly weight: number
+  /** Smooth weighted round-robin's running sum. */
+  current: number
+}
+
+export interface TargetSet {
+  readonly targets: readonly Target[]
+  /** All weights are the same and above zero: sampling needs no sums. */
+  readonly uniform: boolean
+  readonly totalWeight: number
+}
+
+/** `random` gives each set its own starting point, so that a new table does not send everything to the first endpoint. */
+export function createTargetSet(members: readonly { readonly endpoint: Endpoint; readonly weight: number }[], random: () => number): TargetSet {
+  const totalWeight = members.reduce((sum, { weight }) => sum + weight, 0)
+  const first = members[0]?.weight ?? 0
+  return {
+    targets: members.map(({ endpoint, weight }) => ({ endpoint, weight, current: random() * totalWeight })),
+    uniform: first > 0 && members.every(({ weight }) => weight === first),
+    totalWeight,
+  }
+}
