@@ -43,12 +43,17 @@ async function run(command: Command, argv: readonly string[]): Promise<number> {
   }
 }
 
+/** npm hands a Ctrl-C on to a program that has had it from the terminal already: signals this close together are one. */
+const ONE_SIGNAL_MS = 500
+
 /** Aborts at the first SIGTERM or SIGINT; the second ends the process at once, with the code a shell gives to that signal. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController()
+  let first = 0
   for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(code)
+      if (stop.signal.aborted && performance.now() - first > ONE_SIGNAL_MS) process.exit(code)
+      if (!stop.signal.aborted) first = performance.now()
       stop.abort()
     })
   }

@@ -27,6 +27,8 @@ export type ToWorker =
   | { readonly kind: 'page'; readonly page: SharedArrayBuffer }
   | { readonly kind: 'slice'; readonly slice: SnapshotSlice }
   | { readonly kind: 'eject'; readonly ejection: Ejection }
+  /** New settings, listeners included; answered by `listening` or `refused`. */
+  | { readonly kind: 'settings'; readonly settings: DataPlaneSettings }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
 
 export type FromWorker =
@@ -37,6 +39,8 @@ export type FromWorker =
   /** It missed something and needs the whole snapshot. */
   | { readonly kind: 'behind' }
   | { readonly kind: 'ejected'; readonly ejection: Ejection }
+  /** Nobody listens at an endpoint (`scheme://address`); told at most once a second for each. */
+  | { readonly kind: 'nobody listens'; readonly key: string }
   | { readonly kind: 'access'; readonly lines: string; readonly records: number; readonly bytes: number }
   /** A mistake of ours ended one connection. */
   | { readonly kind: 'boundary'; readonly error: string }

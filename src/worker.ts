@@ -40,6 +40,7 @@ const plane = new Plane(start.settings, {
   pages,
   boundaryError,
   ejected: (ejection) => tell({ kind: 'ejected', ejection }),
+  nobodyListens: (key) => tell({ kind: 'nobody listens', key }),
   accessLine: (line) => access.add(line),
 })
 const edge = new Edge({ plane, buffers, counters, boundaryError })
@@ -75,6 +76,10 @@ port.on('message', (message: ToWorker) => {
     case 'eject':
       plane.eject(message.ejection)
       return
+    case 'settings':
+      plane.configure(message.settings)
+      listen(message.settings)
+      return
     case 'drain':
       void edge.drain(message.deadlineMs).then(() => {
         access.flush()
@@ -83,7 +88,10 @@ port.on('message', (message: ToWorker) => {
   }
 })
 
-edge.listen(start.settings.listeners, start.reusePort).then(
-  () => tell({ kind: 'listening' }),
-  (error: unknown) => tell({ kind: 'refused', error: error instanceof Error ? error.message : String(error) }),
-)
+function listen(settings: WorkerStart['settings']): void {
+  edge.listen(settings, start.reusePort).then(
+    () => tell({ kind: 'listening' }),
+    (error: unknown) => tell({ kind: 'refused', error: error instanceof Error ? error.message : String(error) }),
+  )
+}
+listen(start.settings)

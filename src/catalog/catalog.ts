@@ -41,6 +41,11 @@ export type Reading =
 export interface Catalog {
   /** `file`, `nomad`, `consul`: the part after @ in a service key. */
   readonly name: string
+  /**
+   * Addresses are handed out anew (a scheduler's ports): what is not confirmed may belong to somebody else by now. False for
+   * what an operator wrote down.
+   */
+  readonly reusesAddresses: boolean
   /** Readings, the first as soon as there is one; ends when the signal aborts. Never throws. */
   readings(signal: AbortSignal): AsyncIterable<Reading>
 }

@@ -3,13 +3,14 @@ import { startAdminServer, startHealthServer, type AdminServer } from '#src/admi
 import { explain } from '#src/admin/explain.ts'
 import type { Subject } from '#src/admin/subject.ts'
 import { formatAddress } from '#src/config/address.ts'
-import { loadConfig } from '#src/config/load.ts'
+import { loadConfig, type LoadResult } from '#src/config/load.ts'
 import { formatMistakes } from '#src/config/mistake.ts'
 import type { Config } from '#src/config/schema.ts'
 import { App } from '#src/control/app.ts'
 import { workerCount } from '#src/control/worker-count.ts'
 import { createAccessSink } from '#src/observe/access-sink.ts'
 import { createLogger } from '#src/observe/log.ts'
+import { watchConfig } from './config-watch.ts'
 import { parseArguments, UsageError, type Command, type CommandIo } from './command.ts'
 
 export const command: Command = {
@@ -27,30 +28,38 @@ async function run(argv: readonly string[], io: CommandIo): Promise<number> {
   const { values, positionals, config: flags } = parseArguments(argv, { config: { type: 'string' } }, true)
   if (positionals.length > 0) throw new UsageError(`takes no argument: ${JSON.stringify(positionals[0])}`)
   const file = values['config']
-  const loaded = loadConfig({
+  const load = (): LoadResult => loadConfig({
     env: io.env, flags,
     ...(typeof file === 'string' ? { file } : {}),
     // Nobody balances over a terminal: Ctrl-C need not wait for anybody to look away.
     ...(isTerminal(io.stderr) ? { defaults: { 'stop.lameDuck': '0' } } : {}),
   })
+  const loaded = load()
   if (!loaded.ok) {
     io.stderr.write(`${formatMistakes(loaded.mistakes)}\n`)
     return 2
   }
-  return await runWith(loaded.config, io, loaded.source)
+  return await runWith(loaded.config, io, { source: loaded.source, load })
 }
 
 const isTerminal = (stream: NodeJS.WritableStream): boolean => 'isTTY' in stream && stream.isTTY === true
 
+/** Where a config came from, and how to read it again. */
+export interface ConfigOrigin {
+  /** The file; undefined for defaults. */
+  readonly source: string | undefined
+  load(): LoadResult
+}
+
 /** Serves with this config until `io.signal` aborts. Returns the exit code: 0, or 1 when it could not start. */
-export async function runWith(config: Config, io: CommandIo, source?: string): Promise<number> {
+export async function runWith(config: Config, io: CommandIo, origin?: ConfigOrigin): Promise<number> {
   const log = createLogger({ level: config.log.level })
   const flushed = (): Promise<void> => new Promise((resolve) => log.flush(() => resolve()))
   const access = createAccessSink(config.log.access.target, { report: (reason) => log.warn({ reason }, 'access log') })
   const servers: AdminServer[] = []
   let app: App | undefined
   try {
-    app = await App.start({ config, source, workers: workerCount(config.workers), log, access })
+    app = await App.start({ config, source: origin?.source, workers: workerCount(config.workers), log, access })
     const onError = (error: unknown): void => log.error({ error }, 'an answer of the admin server could not be made')
     const subject = subjectOf(app)
     const { address, token, tokenFile } = config.admin
@@ -69,8 +78,13 @@ export async function runWith(config: Config, io: CommandIo, source?: string): P
     admin: admin?.address,
     ...(health === undefined ? {} : { health: health.address }),
   }, 'serving')
+  const ending = new AbortController()
+  const watching = origin === undefined ? undefined
+    : watchConfig({ app, file: origin.source, load: () => origin.load(), reopen: () => access.reopen(), log }, ending.signal)
   await aborted(io.signal)
+  ending.abort()
   await app.stop()
+  await watching
   await Promise.all(servers.map((server) => server.close()))
   await flushed()
   return 0

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import { createFileCatalog } from '#src/catalog/file.ts'
+import { LastGood } from '#src/catalog/last-good.ts'
 import { formatAddress } from '#src/config/address.ts'
 import { defaultPolicy, toDataPlaneSettings } from '#src/config/data-plane.ts'
 import type { Config } from '#src/config/schema.ts'
@@ -9,8 +10,12 @@ import { version } from '#src/config/version.ts'
 import type { LineSink } from '#src/observe/line-sink.ts'
 import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
-import { claimPorts } from './ports.ts'
+import { nodeAddresses, ownAddresses } from './node-addresses.ts'
+import { claimPorts, reusePortWorks } from './ports.ts'
+import { needRestart, pickRestartOnly } from './restart-keys.ts'
+import type { CatalogStateName } from './known-catalog.ts'
 import { TableSource } from './table-source.ts'
+import type { AssembleOptions } from './tag-cache.ts'
 import { endpointKey, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
 import { Workers } from './workers.ts'
 
@@ -21,14 +26,18 @@ export interface AppOptions {
   readonly workers: number
   readonly log: Logger
   readonly access: LineSink
+  /** Whether the platform lets workers share a port; a test stands in for one that does not. */
+  readonly reusePortWorks?: () => Promise<boolean>
 }
 
 export type AppState = 'starting' | 'ready' | 'lame duck' | 'draining'
 
 export class App {
-  readonly listeners: readonly ListenerSettings[]
-  readonly #config: Config
-  readonly #source: string | undefined
+  readonly #lastGood: LastGood
+  #config: Config
+  #source: string | undefined
+  #settings: DataPlaneSettings
+  #configProblem = ''
   readonly #log: Logger
   readonly #access: LineSink
   readonly #workers: Workers
@@ -38,18 +47,30 @@ export class App {
   readonly #ejections = new Map<string, HeardEjection>()
   readonly #firstSeen = new Map<string, number>()
   readonly #startedAt = Date.now()
+  #loadedAt = this.#startedAt
   #following: Promise<void> = Promise.resolve()
   #state: AppState = 'starting'
 
+  get listeners(): readonly ListenerSettings[] {
+    return this.#settings.listeners
+  }
+
   /** Binds, starts the workers and begins to follow the catalogs. Rejects with a message for people when it cannot listen. */
   static async start(options: AppOptions): Promise<App> {
+    const workers = await this.#workersFor(options)
     const via = `serai-${randomBytes(6).toString('hex')}`
-    const settings = toDataPlaneSettings(options.config, options.workers, via)
+    const settings = toDataPlaneSettings(options.config, workers, via)
     const listeners = await claimPorts(settings.listeners)
-    const app = new App(options, { ...settings, listeners })
+    const app = new App({ ...options, workers }, { ...settings, listeners })
     await app.#workers.start()
     app.#following = app.#table.follow(app.#stop.signal)
     return app
+  }
+
+  static async #workersFor({ workers, log, reusePortWorks: works = reusePortWorks }: AppOptions): Promise<number> {
+    if (workers === 1 || await works()) return workers
+    log.warn({ workers }, 'this platform does not spread the connections of one port over threads (SO_REUSEPORT): one worker serves all')
+    return 1
   }
 
   private constructor({ config, source, workers, log, access }: AppOptions, settings: DataPlaneSettings) {
@@ -57,17 +78,19 @@ export class App {
     this.#source = source
     this.#log = log
     this.#access = access
-    this.listeners = settings.listeners
+    this.#settings = settings
+    this.#lastGood = new LastGood({ path: config.state.path, maxAgeMs: config.state.maxAgeMs, log })
     this.#metrics = createMetrics({ version, workers: () => this.#workers.live, observed: () => this.#observed() })
     this.#workers = new Workers({
       count: workers,
-      settings: () => settings,
+      settings: () => this.#settings,
       whole: () => this.#table.publisher.whole(),
       access: (lines, records) => access.write(lines, records),
       ejected: (ejection) => {
         this.#ejections.set(ejection.key, { ejection, at: Date.now() })
         log.warn({ endpoint: ejection.key, forMs: ejection.forMs, why: ejection.why }, 'endpoint ejected')
       },
+      nobodyListens: (key) => this.#table.refused(key.slice(key.indexOf('://') + 3)),
       retired: (worker) => this.#metrics.retireWorker(worker),
       swapped: () => this.#noteReady(),
       log,
@@ -75,13 +98,9 @@ export class App {
     const { file } = config.catalogs
     this.#table = new TableSource({
       catalogs: file === undefined ? [] : [createFileCatalog({ path: file.path, log })],
-      assembly: {
-        prefix: config.tags.serai,
-        defaultHost: config.tags.defaultHost ?? '',
-        defaultPolicy: defaultPolicy(config),
-        defaultBalance: config.defaults.balance,
-        ownAddresses: [...settings.listeners, config.admin.address].map(formatAddress),
-      },
+      assembly: this.#assembly(),
+      lastGood: this.#lastGood,
+      nodeAddresses: nodeAddresses(),
       publish: (slices, slotsEnd) => {
         this.#workers.reserve(slotsEnd)
         this.#workers.publish(slices)
@@ -91,6 +110,56 @@ export class App {
       serviceRemoved: (slot) => this.#metrics.removeService(slot),
       log,
     })
+  }
+
+  /**
+   * Takes a new config as far as it can be taken while running; what needs a restart keeps its old value and is named in the log.
+   * Rejects, with nothing changed, when a new listener cannot be bound.
+   */
+  async reconfigure(config: Config, source: string | undefined): Promise<void> {
+    const settings = toDataPlaneSettings(config, this.#workers.count, this.#settings.via)
+    const listeners = await this.#rebind(config, settings.listeners)
+    const waiting = needRestart(this.#config, config)
+    this.#settings = { ...settings, listeners }
+    this.#config = { ...config, ...pickRestartOnly(this.#config) }
+    this.#source = source
+    this.#loadedAt = Date.now()
+    this.#configProblem = waiting.length === 0 ? '' : `needs a restart: ${waiting.join(', ')}`
+    this.#log.level = config.log.level
+    this.#workers.configure()
+    this.#table.reassemble(this.#assembly())
+    if (waiting.length > 0) this.#log.warn({ keys: waiting }, 'the config was read again; these keys need a restart')
+    else this.#log.info({}, 'the config was read again')
+  }
+
+  /** The newest config file is not in force. */
+  configRefused(reason: string): void {
+    this.#configProblem = reason
+    this.#log.error({ reason }, 'the new config is not taken; the running one stays in force')
+  }
+
+  /** Listeners that are there keep their sockets; new addresses are tried first, so that a port in use changes nothing. */
+  async #rebind(config: Config, wanted: readonly ListenerSettings[]): Promise<readonly ListenerSettings[]> {
+    const before = new Map(this.listeners.map((listener) => [listener.name, listener]))
+    const same = (settings: ListenerSettings): ListenerSettings | undefined => {
+      const old = before.get(settings.name)
+      const written = this.#config.listeners[settings.name]?.address
+      return old !== undefined && written?.host === settings.host && written.port === settings.port ? old : undefined
+    }
+    const fresh = await claimPorts(wanted.filter((settings) => same(settings) === undefined))
+    const claimed = new Map(fresh.map((settings) => [settings.name, settings]))
+    return Object.keys(config.listeners).flatMap((name) => claimed.get(name) ?? before.get(name) ?? [])
+  }
+
+  #assembly(): AssembleOptions {
+    const config = this.#config
+    return {
+      prefix: config.tags.serai,
+      defaultHost: config.tags.defaultHost ?? '',
+      defaultPolicy: defaultPolicy(config),
+      defaultBalance: config.defaults.balance,
+      ownAddresses: ownAddresses([...this.listeners, config.admin.address]),
+    }
   }
 
   /** Lame duck, then drain; resolves when everything has ended. */
@@ -107,6 +176,7 @@ export class App {
     await this.#workers.drain(drainMs)
     await this.#workers.terminate()
     await this.#following
+    await this.#lastGood.close()
     await this.#access.close(FLUSH_MS)
     this.#log.info({}, 'ended')
   }
@@ -135,7 +205,11 @@ export class App {
         ...(problem === '' ? {} : { problem }),
       })),
       listeners: this.listeners.map((listener) => ({ name: listener.name, address: formatAddress(listener) })),
-      config: { source: this.#source ?? 'defaults', loadedAt: new Date(this.#startedAt).toISOString() },
+      config: {
+        source: this.#source ?? 'defaults',
+        loadedAt: new Date(this.#loadedAt).toISOString(),
+        ...(this.#configProblem === '' ? {} : { problem: this.#configProblem }),
+      },
     }
   }
 
@@ -216,7 +290,7 @@ export interface Status {
   readonly revision: number
   readonly complete: boolean
   readonly workers: { id: number; state: 'starting' | 'running' | 'restarting'; revision: number; restarts: number; connections: number; exchanges: number }[]
-  readonly catalogs: { name: string; state: 'waiting' | 'current' | 'stale'; readAt: string | null; ageSeconds: number | null; errors: number; problem?: string }[]
+  readonly catalogs: { name: string; state: CatalogStateName; readAt: string | null; ageSeconds: number | null; errors: number; problem?: string }[]
   readonly listeners: { name: string; address: string }[]
-  readonly config: { source: string; loadedAt: string }
+  readonly config: { source: string; loadedAt: string; problem?: string }
 }

@@ -32,3 +32,12 @@ function reasonFor({ name, host, port }: ListenerSettings, error: NodeJS.ErrnoEx
   if (error.code === 'EADDRNOTAVAIL') return `listener ${name}: ${address} is not an address of this machine (${key})`
   return `listener ${name}: ${address} cannot be bound: ${error.message} (${key})`
 }
+
+/** Whether several threads may listen on one port here (SO_REUSEPORT that spreads connections: Linux, FreeBSD 12, not macOS or Windows). */
+export async function reusePortWorks(): Promise<boolean> {
+  const server = net.createServer()
+  return await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen({ host: '127.0.0.1', port: 0, reusePort: true }, () => server.close(() => resolve(true)))
+  })
+}

@@ -1,25 +1,22 @@
 // Readings of catalogs become snapshots: kept when a catalog fails, coalesced when it changes often, published when something differs.
-import type { Catalog, Instance, Problem, Reading } from '#src/catalog/catalog.ts'
+import type { Catalog, Problem } from '#src/catalog/catalog.ts'
+import { reachable } from '#src/catalog/connect-gate.ts'
+import type { LastGood, LastReading } from '#src/catalog/last-good.ts'
 import type { Service, ServiceKey, SnapshotSlice } from '#src/snapshot.ts'
 import { assemble, type AssemblyMemory } from './assemble.ts'
 import { describeRoutes, diffServices, type AssembledService } from './diff.ts'
+import { KnownCatalog } from './known-catalog.ts'
 import { Publisher } from './publisher.ts'
 import { Slots } from './slots.ts'
 import type { AssembleOptions } from './tag-cache.ts'
 
-/** What is known of one catalog. */
-export interface CatalogState {
-  readonly name: string
-  readonly state: 'waiting' | 'current' | 'stale'
-  /** Wall clock of the last good reading, milliseconds; undefined before the first. */
-  readonly readAt: number | undefined
-  readonly errors: number
-  readonly problem: string
-}
-
 export interface TableSourceOptions {
   readonly catalogs: readonly Catalog[]
   readonly assembly: AssembleOptions
+  /** Where the last good readings are kept. */
+  readonly lastGood: LastGood
+  /** This machine's addresses: after a restart of the node what it had here is gone. */
+  readonly nodeAddresses: readonly string[]
   /** Slices for workers at the revision before; slots below `slotsEnd` are in use. */
   publish(slices: readonly SnapshotSlice[], slotsEnd: number): void
   serviceAdded(key: ServiceKey, slot: number): void
@@ -31,72 +28,87 @@ export interface TableSourceOptions {
 const COALESCE_MS = 100
 const MAX_TIMER_MS = 2_000_000_000
 
-interface Known {
-  instances: readonly Instance[]
-  problems: readonly Problem[]
-  good: boolean
-  readAt: number | undefined
-  errors: number
-  failed: boolean
-}
+/** A catalog that has not answered by then is taken to be down. */
+const PATIENCE_MS = 1000
 
 export class TableSource {
   readonly publisher = new Publisher()
   readonly #options: TableSourceOptions
   readonly #slots = new Slots()
-  readonly #known = new Map<string, Known>()
+  readonly #known: ReadonlyMap<string, KnownCatalog>
   #memory: AssemblyMemory | undefined
   #assembled: ReadonlyMap<ServiceKey, AssembledService> = new Map()
   #problems: readonly Problem[] = []
   #assembledAt = Number.NEGATIVE_INFINITY
+  #assembly: AssembleOptions
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: TableSourceOptions) {
     this.#options = options
-    for (const { name } of options.catalogs) {
-      this.#known.set(name, { instances: [], problems: [], good: false, readAt: undefined, errors: 0, failed: false })
-    }
+    this.#assembly = options.assembly
+    this.#known = new Map(options.catalogs.map((catalog) => [catalog.name, new KnownCatalog(catalog)]))
   }
 
   get problems(): readonly Problem[] {
     return this.#problems
   }
 
-  get catalogs(): readonly CatalogState[] {
-    return [...this.#known].map(([name, known]) => ({
-      name,
-      state: known.good ? (known.failed ? 'stale' : 'current') : 'waiting',
-      readAt: known.readAt,
-      errors: known.errors,
-      problem: known.failed ? (known.problems[0]?.reason ?? '') : '',
-    }))
+  get catalogs(): readonly KnownCatalog[] {
+    return [...this.#known.values()]
   }
 
   /** Follows all catalogs until the signal aborts. Without catalogs, the empty table is complete. */
   async follow(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true })
     if (this.#options.catalogs.length === 0) this.#assemble()
-    await Promise.all(this.#options.catalogs.map((catalog) => this.#followOne(catalog, signal)))
+    const kept = await this.#options.lastGood.read(Date.now())
+    await Promise.all(this.#options.catalogs.map((catalog) => this.#followOne(catalog, kept.get(catalog.name), signal)))
   }
 
-  async #followOne(catalog: Catalog, signal: AbortSignal): Promise<void> {
-    for await (const reading of catalog.readings(signal)) {
-      if (signal.aborted) return
-      this.#take(catalog.name, reading)
-    }
+  /** What tags mean and what routes get has changed. */
+  reassemble(assembly: AssembleOptions): void {
+    this.#assembly = assembly
+    this.#assemble()
   }
 
-  #take(name: string, reading: Reading): void {
-    const known = this.#known.get(name)
+  /** Nobody listens at `address`. */
+  refused(address: string): void {
+    if (this.catalogs.filter((known) => known.refused(address)).length > 0) this.#assembleSoon()
+  }
+
+  async #followOne(catalog: Catalog, kept: LastReading | undefined, signal: AbortSignal): Promise<void> {
+    const known = this.#known.get(catalog.name)
     if (known === undefined) return
-    known.problems = reading.problems
-    known.failed = reading.kind === 'failed'
-    if (reading.kind === 'failed') known.errors++
-    else {
-      known.instances = reading.instances
-      known.good = true
-      known.readAt = Date.now()
+    const restore = (): void => {
+      clearTimeout(timer)
+      const old = kept
+      kept = undefined
+      if (old !== undefined && known.state === 'waiting') void this.#restore(catalog, known, old, signal)
     }
+    const timer = setTimeout(restore, PATIENCE_MS)
+    for await (const reading of catalog.readings(signal)) {
+      if (signal.aborted) break
+      known.take(reading, Date.now())
+      if (reading.kind === 'failed') restore()
+      this.#assembleSoon()
+    }
+    clearTimeout(timer)
+  }
+
+  /** Serves what was known before the restart, as far as somebody still listens there. */
+  async #restore(catalog: Catalog, known: KnownCatalog, kept: LastReading, signal: AbortSignal): Promise<void> {
+    const here = new Set(this.#options.nodeAddresses)
+    const elsewhere = catalog.reusesAddresses ? kept.instances.filter(({ host }) => !here.has(host)) : kept.instances
+    const instances = await reachable(elsewhere, signal)
+    if (signal.aborted || !known.restore({ ...kept, instances })) return
+    this.#options.log.warn({
+      catalog: catalog.name, readAt: new Date(kept.readAt).toISOString(), instances: instances.length, leftOut: kept.instances.length - instances.length,
+    }, 'the catalog does not answer: serving what was known before the restart')
+    this.#assembleSoon()
+  }
+
+  /** The first change at once, those that follow it closely together. */
+  #assembleSoon(): void {
     const since = performance.now() - this.#assembledAt
     if (since >= COALESCE_MS) this.#assemble()
     else this.#assembleIn(COALESCE_MS - since)
@@ -112,16 +124,23 @@ export class TableSource {
     clearTimeout(this.#timer)
     const now = performance.now()
     this.#assembledAt = now
-    const readings = new Map([...this.#known].map(([name, { good, instances, problems }]) => [name, good || problems.length > 0 ? { instances, problems } : undefined]))
-    const result = assemble({ readings, previous: this.#memory, now, options: this.#options.assembly })
+    const readings = new Map(this.catalogs.map(({ name, instances, problems }) =>
+      [name, instances !== undefined || problems.length > 0 ? { instances: instances ?? [], problems } : undefined]))
+    const result = assemble({ readings, previous: this.#memory, now, options: this.#assembly })
     this.#memory = result.memory
     this.#tellProblems(result.problems)
     this.#publish(result.services, this.#allRead, now)
+    this.#keep()
     if (result.nextChangeAt !== undefined) this.#assembleIn(Math.max(0, result.nextChangeAt - now) + 1)
   }
 
   get #allRead(): boolean {
-    return [...this.#known.values()].every(({ good }) => good)
+    return this.catalogs.every(({ instances }) => instances !== undefined)
+  }
+
+  #keep(): void {
+    const readings = this.catalogs.flatMap(({ name, state, lastReading }) => (state === 'current' && lastReading !== undefined ? [[name, lastReading] as const] : []))
+    if (readings.length > 0) this.#options.lastGood.save(new Map(readings))
   }
 
   #publish(services: ReadonlyMap<ServiceKey, AssembledService>, complete: boolean, now: number): void {

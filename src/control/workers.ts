@@ -12,6 +12,8 @@ export interface WorkersOptions {
   whole(): readonly SnapshotSlice[]
   access(lines: string, records: number): void
   ejected(ejection: Ejection): void
+  /** A connection to `scheme://address` was refused. */
+  nobodyListens(key: string): void
   /** A worker is no more: its counts are to be kept. */
   retired(worker: WorkerHandle): void
   swapped(): void
@@ -84,6 +86,16 @@ export class Workers {
     }
   }
 
+  get count(): number {
+    return this.#places.length
+  }
+
+  /** The settings have changed. */
+  configure(): void {
+    const settings = this.#options.settings()
+    for (const worker of this.live) worker.tell({ kind: 'settings', settings })
+  }
+
   publish(slices: readonly SnapshotSlice[]): void {
     for (const worker of this.live) for (const slice of slices) worker.tell({ kind: 'slice', slice })
   }
@@ -113,10 +125,10 @@ export class Workers {
 
   #start(place: Place, listening: () => void, refused: (reason: Error) => void): void {
     const heard = (worker: WorkerHandle, message: FromWorker): void => {
-      if (message.kind === 'listening') {
+      if (!worker.listening && message.kind === 'listening') {
         worker.listening = true
         listening()
-      } else if (message.kind === 'refused') refused(new Error(message.error))
+      } else if (!worker.listening && message.kind === 'refused') refused(new Error(message.error))
       else this.#heard(worker, message)
     }
     const reusePort = this.#options.count > 1
@@ -139,6 +151,9 @@ export class Workers {
         for (const other of this.live) if (other !== worker) other.tell({ kind: 'eject', ejection: message.ejection })
         this.#options.ejected(message.ejection)
         return
+      case 'nobody listens':
+        this.#options.nobodyListens(message.key)
+        return
       case 'access':
         worker.accessTaken(message.bytes)
         this.#options.access(message.lines, message.records)
@@ -150,7 +165,9 @@ export class Workers {
         this.#drained?.()
         return
       case 'listening':
+        return
       case 'refused':
+        log.error({ worker: worker.id, error: message.error }, 'a worker cannot listen')
     }
   }
 

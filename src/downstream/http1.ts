@@ -215,7 +215,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
 
   #responseOver(): void {
     this.#sink = null
-    if (this.#close) {
+    if (this.#close || (this.#context.draining && this.#pending === null)) {
       this.#finishConnection()
       return
     }

@@ -1,5 +1,5 @@
 // The clients of one worker: its listeners, its connections, their limits, and how it all ends.
-import type { ListenerSettings } from '#src/snapshot.ts'
+import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
 import type { Http1Connection, DownstreamContext } from '#src/downstream/http1.ts'
 import { Listener } from '#src/downstream/listener.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
@@ -15,6 +15,12 @@ export interface EdgeOptions {
   boundaryError(error: unknown): void
 }
 
+/** The part of a connection's context that a reload changes. */
+const clientTerms = ({ client, limits, via }: DataPlaneSettings): Pick<DownstreamContext, 'headMs' | 'bodyMs' | 'keepAliveMs' | 'headBytes' | 'limits'> =>
+  ({ ...client, headBytes: limits.headBytes, limits: { headers: limits.headers, via } })
+
+const addressOf = ({ host, port }: ListenerSettings): string => `${host} ${port}`
+
 /** How long a listener may wait for a moment without new connections before it closes all the same. */
 const QUIET_MS = 500
 
@@ -23,24 +29,19 @@ export class Edge {
   readonly #options: EdgeOptions
   readonly #connections = new Set<Http1Connection>()
   readonly #perAddress = new Map<string, number>()
-  readonly #context: DownstreamContext & { draining: boolean }
-  #listeners: Listener[] = []
+  readonly #context: { -readonly [Key in keyof DownstreamContext]: DownstreamContext[Key] }
+  readonly #listeners = new Map<string, Listener>()
   #emptied: (() => void) | null = null
 
   constructor(options: EdgeOptions) {
     const { plane } = options
-    const { client, limits, via } = plane.settings
     this.#options = options
     this.#plane = plane
     this.#context = {
       buffers: options.buffers,
       deadlines: plane.deadlines,
       boundaryError: options.boundaryError,
-      headMs: client.headMs,
-      bodyMs: client.bodyMs,
-      keepAliveMs: client.keepAliveMs,
-      headBytes: limits.headBytes,
-      limits: { headers: limits.headers, via },
+      ...clientTerms(plane.settings),
       draining: false,
       handle: (stream, head, bytes, from, to, end, trailers) => {
         const exchange = new Exchange(plane, stream, head)
@@ -52,26 +53,36 @@ export class Edge {
     }
   }
 
-  /** Binds all listeners, or rejects with the first error. */
-  async listen(listeners: readonly ListenerSettings[], reusePort: boolean): Promise<void> {
-    this.#listeners = await Promise.all(
-      listeners.map((settings, index) =>
-        Listener.open({
-          settings,
-          index,
-          reusePort,
-          context: this.#context,
-          admit: (address, listener) => this.#admit(address, listener),
-          isTrusted: (address) => this.#isTrusted(address),
-          accepted: (connection) => this.#connections.add(connection),
-          boundaryError: this.#options.boundaryError,
-        }),
-      ),
-    )
+  /**
+   * Listens on these and no others; listeners that are there already keep their sockets. Takes the settings' other terms too.
+   * Rejects with the first error; those that could be bound stay.
+   */
+  async listen(settings: DataPlaneSettings, reusePort: boolean): Promise<void> {
+    Object.assign(this.#context, clientTerms(settings))
+    const wanted = new Set(settings.listeners.map(addressOf))
+    for (const [address, listener] of this.#listeners) {
+      if (wanted.has(address)) continue
+      this.#listeners.delete(address)
+      void listener.close(QUIET_MS)
+    }
+    await Promise.all(settings.listeners.map(async (listener, index) => {
+      const address = addressOf(listener)
+      if (this.#listeners.has(address)) return
+      this.#listeners.set(address, await this.#open(listener, index, reusePort))
+    }))
   }
 
-  get ports(): readonly number[] {
-    return this.#listeners.map((listener) => listener.port)
+  #open(settings: ListenerSettings, index: number, reusePort: boolean): Promise<Listener> {
+    return Listener.open({
+      settings,
+      index,
+      reusePort,
+      context: this.#context,
+      admit: (address, listener) => this.#admit(address, listener),
+      isTrusted: (address) => this.#isTrusted(address),
+      accepted: (connection) => this.#connections.add(connection),
+      boundaryError: this.#options.boundaryError,
+    })
   }
 
   /**
@@ -80,8 +91,7 @@ export class Edge {
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#context.draining = true
-    const stopped = Promise.all(this.#listeners.map((listener) => listener.close(Math.min(QUIET_MS, deadlineMs))))
-    await stopped
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close(Math.min(QUIET_MS, deadlineMs))))
     for (const connection of [...this.#connections]) if (connection.idle) connection.finish()
     if (this.#connections.size === 0) return
     await new Promise<void>((resolve) => {

@@ -34,6 +34,8 @@ export interface PlaneEdges {
   boundaryError(error: unknown): void
   /** Tells the other workers. */
   ejected(ejection: Ejection): void
+  /** A connection to this endpoint was refused. */
+  nobodyListens(key: string): void
   accessLine(line: string): void
 }
 
@@ -70,9 +72,7 @@ export class Plane implements TunnelHost {
       buffers: edges.buffers,
       deadlines: edges.deadlines,
       boundaryError: (error) => edges.boundaryError(error),
-      connectMs: settings.upstream.connectMs,
-      keepAliveMs: settings.upstream.keepAliveMs,
-      maxIdle: settings.upstream.idle,
+      ...upstreamTimes(settings),
       options: (endpoint) => ({ host: endpoint.host, port: endpoint.port }),
       opened: () => {
         this.count('upstream_opened_total', 1)
@@ -82,6 +82,13 @@ export class Plane implements TunnelHost {
       surplus: () => this.count('idle_surplus_total', 1),
       now: () => edges.deadlines.now,
     }
+  }
+
+  /** Takes new settings; exchanges in flight keep the timeouts they began with. */
+  configure(settings: DataPlaneSettings): void {
+    this.settings = settings
+    this.trusted = blockList(settings.trustedPeers)
+    Object.assign(this.#upstream, upstreamTimes(settings))
   }
 
   // ── the table ──
@@ -209,6 +216,8 @@ export class Plane implements TunnelHost {
   failed(endpoint: Endpoint, service: CompiledService, failure: UpstreamFailure): void {
     if (failure.kind === 'malformed') this.count('malformed_responses_total', 1)
     if (failure.kind === 'malformed' || (failure.kind === 'reset' && failure.stale)) return
+    // `avoidUntil` is set by the failure just before: it spaces these messages.
+    if (failure.kind === 'connect' && failure.detail === 'ECONNREFUSED' && endpoint.avoidUntil < this.clock()) this.#edges.nobodyListens(endpoint.key)
     this.#recordFailure(endpoint, service, `${failure.kind}: ${failure.detail}`, failure.kind === 'connect')
   }
 
@@ -257,6 +266,10 @@ export class Plane implements TunnelHost {
     this.#edges.accessLine(accessLine(record, this.#edges.clock.time()))
   }
 }
+
+/** The part of an upstream context that a reload changes. */
+const upstreamTimes = ({ upstream }: DataPlaneSettings): Pick<UpstreamContext, 'connectMs' | 'keepAliveMs' | 'maxIdle'> =>
+  ({ connectMs: upstream.connectMs, keepAliveMs: upstream.keepAliveMs, maxIdle: upstream.idle })
 
 /** What the hash policy hashes; '' when the request does not have it: then all such requests go to one endpoint. */
 function hashKey(of: string, head: RequestHead, client: string, path: string): string {

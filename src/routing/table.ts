@@ -28,7 +28,7 @@ export function shardOf(name: string): number {
   return (length + name.charCodeAt(0) * 31 + name.charCodeAt(length >> 1) * 7 + name.charCodeAt(length - 2) + name.charCodeAt(1) * 17) & (SHARDS - 1)
 }
 
-const emptyShards = <R>(): HostShards<R> => Array.from({ length: SHARDS }, () => new Map())
+const emptyShards = <R>(): HostShards<R> => Array.from({ length: SHARDS }, () => new Map<string, HostRoutes<R>>())
 
 export const emptyTable = <R>(): RoutingTable<R> => ({ exact: emptyShards(), wildcard: emptyShards(), any: undefined })
 

@@ -191,12 +191,12 @@ test('a file without permission is a failure', { skip: process.getuid?.() === 0 
   await catalog.shows('failed: services.yaml no permission to read it')
 })
 
-test('a file of more than 16 MiB is not read', async () => {
+test('a file of more than 4 MiB is not read', async () => {
   await using folder = await folderWith(services(1))
   await using file = await open(folder.services, 'w')
-  await file.truncate(16 * 1_048_576 + 1)
+  await file.truncate(4 * 1_048_576 + 1)
   await using catalog = follow({ path: folder.services })
-  await catalog.shows('failed: services.yaml larger than 16 MiB')
+  await catalog.shows('failed: services.yaml larger than 4 MiB')
 })
 
 test('where the system refuses to watch, polling finds the change, and it is said once', async () => {
