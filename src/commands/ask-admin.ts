@@ -7,13 +7,14 @@ import type { CommandIo, FlagSpec, ParsedArguments } from './command.ts'
 
 /** The flags of every command that asks. */
 export const adminFlags = {
-  admin: { type: 'string' }, 'token-file': { type: 'string' }, json: { type: 'boolean' },
+  admin: { type: 'string' }, config: { type: 'string' }, 'token-file': { type: 'string' }, json: { type: 'boolean' },
 } as const satisfies FlagSpec
 
 /** Their lines in a command's usage. */
 export const adminUsage = [
   '  --admin ADDRESS    the admin address of the running Serai (SERAI_ADMIN_ADDRESS; 127.0.0.1:9080)',
   '  --token-file FILE  a file with its token (SERAI_ADMIN_TOKEN_FILE; or the token itself in SERAI_ADMIN_TOKEN)',
+  '  --config FILE      ask nobody: show what this config and its services file say',
   '  --json             the answer of the API as it is',
 ]
 

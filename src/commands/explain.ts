@@ -3,8 +3,10 @@ import { adminFlags, adminUsage, askAdmin, NoAnswer } from './ask-admin.ts'
 import { columns, jsonText } from './columns.ts'
 import { parseArguments, UsageError } from './command.ts'
 import type { Command } from './command.ts'
+import { offlineView } from './offline.ts'
 import { problemsText } from './problem-list.ts'
 import { visible } from '#src/observe/visible-text.ts'
+import { explain, QuestionError } from '#src/admin/explain.ts'
 import type { Explanation } from '#src/admin/subject.ts'
 
 const flags = { ...adminFlags, method: { type: 'string' }, header: { type: 'string', multiple: true } } as const
@@ -13,7 +15,7 @@ export const command: Command = {
   name: 'explain',
   summary: 'say where a request goes, step by step, and why',
   usage: [
-    "serai explain URL [--method M] [--header 'K: V'] [--json] [--admin ADDRESS] [--token-file FILE]",
+    "serai explain URL [--method M] [--header 'K: V'] [--json] [--admin ADDRESS] [--token-file FILE] [--config FILE]",
     '',
     '  --method M         the method of the request (GET)',
     "  --header 'K: V'    a header field of it, may be repeated; Host stands for the URL's host",
@@ -26,7 +28,9 @@ export const command: Command = {
     const headers = [values['header'] ?? []].flat().map((header) => ['header', String(header)] as const)
     const query = new URLSearchParams([['url', url], ['method', String(values['method'] ?? 'GET')], ...headers.map((pair) => [...pair])])
     try {
-      const explanation = await askAdmin('/api/explain', query, values, env)
+      const explanation = typeof values['config'] === 'string'
+        ? explainOffline(await offlineView(values['config'], env), { url, method: String(values['method'] ?? 'GET'), headers: headers.map(([, header]) => fieldOf(header)) })
+        : await askAdmin('/api/explain', query, values, env)
       stdout.write(values['json'] === true ? jsonText(explanation) : explanationText(explanation))
       return 0
     } catch (error) {
@@ -35,6 +39,19 @@ export const command: Command = {
       return 1
     }
   },
+}
+
+function explainOffline(...question: Parameters<typeof explain>): Explanation {
+  try {
+    return explain(...question)
+  } catch (error) {
+    throw error instanceof QuestionError ? new NoAnswer(error.message) : error
+  }
+}
+
+const fieldOf = (line: string): [string, string] => {
+  const at = line.indexOf(':')
+  return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).trim()]
 }
 
 function explanationText({ question, summary, steps, problems }: Explanation): string {

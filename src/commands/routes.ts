@@ -4,6 +4,7 @@ import { columns, jsonText } from './columns.ts'
 import { parseArguments, UsageError } from './command.ts'
 import type { Command } from './command.ts'
 import { problemsText } from './problem-list.ts'
+import { offlineView } from './offline.ts'
 import type { RouteView } from '#src/admin/subject.ts'
 
 /** Addresses that one line shows. */
@@ -12,17 +13,18 @@ const MAX_ADDRESSES = 4
 export const command: Command = {
   name: 'routes',
   summary: 'list the routes of the running Serai, and its problems',
-  usage: ['serai routes [--json] [--admin ADDRESS] [--token-file FILE]', '', ...adminUsage].join('\n'),
+  usage: ['serai routes [--json] [--admin ADDRESS] [--token-file FILE] [--config FILE]', '', ...adminUsage].join('\n'),
   async run(argv, { stdout, stderr, env }) {
     const { values, positionals } = parseArguments(argv, adminFlags)
     if (positionals.length > 0) throw new UsageError(`expected no argument, found ${positionals.join(' ')}`)
     try {
-      const answer = await askAdmin('/api/routes', new URLSearchParams(), values, env)
+      const offline = typeof values['config'] === 'string' ? await offlineView(values['config'], env) : undefined
+      const answer = offline === undefined ? await askAdmin('/api/routes', new URLSearchParams(), values, env) : { routes: offline.routes }
       if (values['json'] === true) {
         stdout.write(jsonText(answer))
         return 0
       }
-      const { problems } = await askAdmin('/api/problems', new URLSearchParams(), values, env)
+      const { problems } = offline ?? await askAdmin('/api/problems', new URLSearchParams(), values, env)
       stdout.write(routesText(answer.routes) + problemsText(problems))
       return 0
     } catch (error) {

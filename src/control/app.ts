@@ -4,18 +4,18 @@ import type { Logger } from 'pino'
 import { createFileCatalog } from '#src/catalog/file.ts'
 import { LastGood } from '#src/catalog/last-good.ts'
 import { formatAddress } from '#src/config/address.ts'
-import { defaultPolicy, toDataPlaneSettings } from '#src/config/data-plane.ts'
+import { toDataPlaneSettings } from '#src/config/data-plane.ts'
 import type { Config } from '#src/config/schema.ts'
 import { version } from '#src/config/version.ts'
 import type { LineSink } from '#src/observe/line-sink.ts'
 import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
-import { nodeAddresses, ownAddresses } from './node-addresses.ts'
+import { assemblyOptions } from './assembly-options.ts'
+import { nodeAddresses } from './node-addresses.ts'
 import { claimPorts, reusePortWorks } from './ports.ts'
 import { needRestart, pickRestartOnly } from './restart-keys.ts'
 import type { CatalogStateName } from './known-catalog.ts'
 import { TableSource } from './table-source.ts'
-import type { AssembleOptions } from './tag-cache.ts'
 import { endpointKey, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
 import { Workers } from './workers.ts'
 
@@ -98,7 +98,7 @@ export class App {
     const { file } = config.catalogs
     this.#table = new TableSource({
       catalogs: file === undefined ? [] : [createFileCatalog({ path: file.path, log })],
-      assembly: this.#assembly(),
+      assembly: assemblyOptions(config, settings.listeners),
       lastGood: this.#lastGood,
       nodeAddresses: nodeAddresses(),
       publish: (slices, slotsEnd) => {
@@ -127,7 +127,7 @@ export class App {
     this.#configProblem = waiting.length === 0 ? '' : `needs a restart: ${waiting.join(', ')}`
     this.#log.level = config.log.level
     this.#workers.configure()
-    this.#table.reassemble(this.#assembly())
+    this.#table.reassemble(assemblyOptions(this.#config, this.listeners))
     if (waiting.length > 0) this.#log.warn({ keys: waiting }, 'the config was read again; these keys need a restart')
     else this.#log.info({}, 'the config was read again')
   }
@@ -149,17 +149,6 @@ export class App {
     const fresh = await claimPorts(wanted.filter((settings) => same(settings) === undefined))
     const claimed = new Map(fresh.map((settings) => [settings.name, settings]))
     return Object.keys(config.listeners).flatMap((name) => claimed.get(name) ?? before.get(name) ?? [])
-  }
-
-  #assembly(): AssembleOptions {
-    const config = this.#config
-    return {
-      prefix: config.tags.serai,
-      defaultHost: config.tags.defaultHost ?? '',
-      defaultPolicy: defaultPolicy(config),
-      defaultBalance: config.defaults.balance,
-      ownAddresses: ownAddresses([...this.listeners, config.admin.address]),
-    }
   }
 
   /** Lame duck, then drain; resolves when everything has ended. */

@@ -1,0 +1,45 @@
+// What a proxy is to the bench, and the hosts that all of them know.
+import type { Backend } from './backend.ts'
+import type { Child, Children } from './children.ts'
+
+export const peerNames = ['nginx', 'haproxy', 'caddy'] as const
+export type PeerName = (typeof peerNames)[number]
+export type ProxyName = 'serai' | PeerName
+
+export const HOSTS = 1000
+
+export const hostName = (index: number): string => `h${index}.example.org`
+
+/** The host that is asked for, one of the 1,000. */
+export const HOST = hostName(500)
+
+export interface PeerOptions {
+  readonly children: Children
+  readonly backend: Backend
+  /** Of its own; exists. */
+  readonly folder: string
+  /** The core it runs on; undefined: any. */
+  readonly core: number | undefined
+  /** Serai's alone: its data-plane threads. */
+  readonly workers: number
+}
+
+/** A proxy that accepts connections. */
+export interface Started {
+  readonly child: Child
+  readonly port: number
+  /** nginx with its buffers off, for rows in which bodies matter. */
+  readonly unbufferedPort?: number
+  /** Grows with every request. */
+  readonly accessLog: string
+  /** `127.0.0.1:port` of Serai's admin listener. */
+  readonly admin?: string
+  /** Serai's services file. */
+  readonly services?: string
+}
+
+export interface Proxy extends Started {
+  readonly name: ProxyName
+  /** All its processes. */
+  pids(): readonly number[]
+}
