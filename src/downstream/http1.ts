@@ -393,7 +393,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   #leave(): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
-    this.#context.deadlines.disarm(this)
+    this.#context.deadlines.remove(this)
     this.#context.closed(this)
   }
 }

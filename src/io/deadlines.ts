@@ -17,7 +17,7 @@ const BUCKETS = 512
  * Resolution is one tick, and never early.
  */
 export class Deadlines {
-  readonly #buckets: Timed[][] = Array.from({ length: BUCKETS }, () => [])
+  readonly #buckets: Set<Timed>[] = Array.from({ length: BUCKETS }, () => new Set())
   readonly #tickMs: number
   #tick = 1
   /** The time of the last tick. Coarse: use it for deadlines, not for measuring. */
@@ -33,12 +33,30 @@ export class Deadlines {
     timed.deadline = this.now + ms + this.#tickMs // `now` may be a tick old: never early
     const tick = this.#tick + Math.min(BUCKETS - 1, Math.max(1, Math.ceil((ms + this.#tickMs) / this.#tickMs)))
     if (timed.bucketTick !== 0 && timed.bucketTick <= tick) return
-    timed.bucketTick = tick
-    this.#buckets[tick % BUCKETS]!.push(timed)
+    this.#leaveBucket(timed)
+    this.#enterBucket(timed, tick)
   }
 
+  /** No deadline for now; the next one is likely to come soon. */
   disarm(timed: Timed): void {
     timed.deadline = 0
+  }
+
+  /** No deadline ever again: the wheel forgets it, so that what is closed is not kept in memory until its bucket comes due. */
+  remove(timed: Timed): void {
+    timed.deadline = 0
+    this.#leaveBucket(timed)
+  }
+
+  #enterBucket(timed: Timed, tick: number): void {
+    timed.bucketTick = tick
+    this.#buckets[tick % BUCKETS]!.add(timed)
+  }
+
+  #leaveBucket(timed: Timed): void {
+    if (timed.bucketTick === 0) return
+    this.#buckets[timed.bucketTick % BUCKETS]!.delete(timed)
+    timed.bucketTick = 0
   }
 
   /** Moves the clock; calls what has expired. An error of one goes to `failed`, the others go on. */
@@ -46,17 +64,16 @@ export class Deadlines {
     this.now = now
     this.#tick++
     const bucket = this.#buckets[this.#tick % BUCKETS]!
-    if (bucket.length === 0) return
-    this.#buckets[this.#tick % BUCKETS] = []
+    if (bucket.size === 0) return
+    this.#buckets[this.#tick % BUCKETS] = new Set()
     for (const timed of bucket) {
-      if (timed.bucketTick !== this.#tick) continue // it lies in an earlier or later bucket as well
+      if (timed.bucketTick !== this.#tick) continue // moved by one that expired just before it
       timed.bucketTick = 0
       if (timed.deadline === 0) continue
       if (timed.deadline > now) {
         const left = timed.deadline - now
         const tick = this.#tick + Math.min(BUCKETS - 1, Math.max(1, Math.ceil(left / this.#tickMs)))
-        timed.bucketTick = tick
-        this.#buckets[tick % BUCKETS]!.push(timed)
+        this.#enterBucket(timed, tick)
         continue
       }
       timed.deadline = 0

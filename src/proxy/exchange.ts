@@ -8,7 +8,7 @@ import { cells, countExchange, attemptResults, type AttemptResult } from '#src/o
 import type { AccessRecord } from '#src/observe/access-record.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
-import { UpstreamConnection, type ResponseSink, type UpstreamFailure } from '#src/upstream/connection.ts'
+import type { ResponseSink, UpstreamConnection, UpstreamFailure } from '#src/upstream/connection.ts'
 import type { Endpoint, Waiter } from '#src/upstream/endpoint.ts'
 import { leaveQueue } from '#src/upstream/pool.ts'
 import { answerFor, statusOf, type Reason } from './answers.ts'
@@ -315,7 +315,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed {
     const endpoint = this.#endpoint
     this.#upload?.release()
     this.#leaveEndpoint()
-    if (this.deadline !== 0) plane.deadlines.disarm(this)
+    if (this.bucketTick !== 0) plane.deadlines.remove(this)
     const finishedAt = plane.clock()
     const counted = route === null ? plane.unrouted : route.service.cells
     if (route !== null) counted[cells.inFlight]!--

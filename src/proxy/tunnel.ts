@@ -6,7 +6,7 @@ import type { Endpoint } from '#src/upstream/endpoint.ts'
 
 /** What a tunnel needs of its worker. */
 export interface TunnelHost {
-  readonly deadlines: { arm(timed: Timed, ms: number): void; disarm(timed: Timed): void }
+  readonly deadlines: { arm(timed: Timed, ms: number): void; remove(timed: Timed): void }
   readonly settings: { readonly tunnel: { readonly idleMs: number; readonly afterRemovalMs: number } }
   readonly tunnels: Set<Tunnel>
 }
@@ -72,7 +72,7 @@ export class Tunnel implements Timed {
     if (this.#ended) return
     this.#ended = true
     this.#host.tunnels.delete(this)
-    this.#host.deadlines.disarm(this)
+    this.#host.deadlines.remove(this)
     this.#connection.cancel()
     this.#stream.shut()
     this.#over(reason)

@@ -64,7 +64,7 @@ export class TableBuilder<R> {
     }
     for (const [host, of] of byHost) {
       let claims = this.#hosts.get(host)
-      if (claims === undefined) this.#hosts.set(host, (claims = new Map()))
+      if (claims === undefined) this.#hosts.set(host, (claims = new Map<string, readonly Entry<R>[]>()))
       claims.set(service, of)
       this.#changed.add(host)
     }

@@ -343,7 +343,7 @@ export class UpstreamConnection implements WireOwner, Timed {
       if (at >= 0) this.endpoint.idle.splice(at, 1)
     }
     this.#phase = 'closed'
-    this.#context.deadlines.disarm(this)
+    this.#context.deadlines.remove(this)
     this.endpoint.open--
     this.#context.closed(this.endpoint)
   }

@@ -74,7 +74,7 @@ function startLoad(port: number): { stop(): Promise<{ requests: number; failed: 
   const client = async (): Promise<void> => {
     await using connection = await connect(port)
     while (running) {
-      await connection.send('GET / HTTP/1.1\r\nHost: a.example.org\r\n\r\n')
+      connection.send('GET / HTTP/1.1\r\nHost: a.example.org\r\n\r\n')
       const response = await connection.receiveResponse()
       requests++
       if (response.status !== 200) failed.push(String(response.status))

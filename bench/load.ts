@@ -1,0 +1,53 @@
+// What asks: wrk where it is installed, else autocannon; in a closed loop on a number of connections, until it is told to stop.
+import { createRequire } from 'node:module'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LOAD_CORE, type Child, type Children } from './children.ts'
+import { HOST } from './peer.ts'
+import { findProgram } from './programs.ts'
+
+export interface Load {
+  readonly path: string
+  readonly connections: number
+  /** Octets of the body of a POST; 0: a GET. */
+  readonly bodyBytes?: number
+  /** Requests sent at once on a connection. */
+  readonly pipelined?: number
+  /** A new connection for each request. */
+  readonly close?: boolean
+}
+
+/** wrk, or what takes its place. */
+export const generator = (): 'wrk' | 'autocannon' => (findProgram('wrk') === undefined ? 'autocannon' : 'wrk')
+
+const LONG = '600' // seconds; it is stopped before
+
+/** Starts to ask `port` of 127.0.0.1. */
+export function startLoad(children: Children, folder: string, port: number, load: Load): Child {
+  return generator() === 'wrk' ? startWrk(children, folder, port, load) : startAutocannon(children, port, load)
+}
+
+/** Errors that the generator saw, as it says them in the end; '' when there were none. */
+export function errorsOf(output: string): string {
+  const said = output.match(/Non-2xx.*|Socket errors.*|[1-9][0-9]* errors.*|[1-9][0-9]* (?:[345]xx|non 2xx).*/g)
+  return said === null ? '' : said.join('; ')
+}
+
+function startWrk(children: Children, folder: string, port: number, { path, connections, bodyBytes = 0, pipelined = 1, close = false }: Load): Child {
+  const script = join(folder, 'wrk.lua')
+  const fields = `wrk.headers["Host"] = "${HOST}"\n${close ? 'wrk.headers["Connection"] = "close"\n' : ''}`
+  const body = bodyBytes === 0 ? '' : `wrk.method = "POST"\nwrk.body = string.rep("x", ${bodyBytes})\n`
+  const pipeline = pipelined === 1 ? '' : `function init()\n  wrk.init({})\n  all = string.rep(wrk.format(), ${pipelined})\nend\nfunction request() return all end\n`
+  writeFileSync(script, fields + body + pipeline)
+  return children.start('wrk', ['-t', '1', '-c', String(connections), '-d', LONG, '--timeout', '10', '-s', script, `http://127.0.0.1:${port}${path}`], { core: LOAD_CORE })
+}
+
+function startAutocannon(children: Children, port: number, { path, connections, bodyBytes = 0, pipelined = 1, close = false }: Load): Child {
+  const program = createRequire(import.meta.url).resolve('autocannon')
+  return children.start('node', [
+    program, '-c', String(connections), '-d', LONG, '-p', String(pipelined), '-H', `Host: ${HOST}`, '--no-progress',
+    ...(bodyBytes === 0 ? [] : ['-m', 'POST', '-b', 'x'.repeat(Math.min(bodyBytes, 100_000))]),
+    ...(close ? ['-D', '1'] : []),
+    `http://127.0.0.1:${port}${path}`,
+  ], { core: LOAD_CORE })
+}
