@@ -2,6 +2,9 @@
 import { enableCompileCache } from 'node:module'
 import type { Command } from './commands/command.ts'
 
+/** npm hands a Ctrl-C on to a program that has had it from the terminal already: signals this close together are one. */
+const ONE_SIGNAL_MS = 500
+
 enableCompileCache()
 // Whoever read what we print may be gone (`serai routes | head`); that ends nothing.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
@@ -42,9 +45,6 @@ async function run(command: Command, argv: readonly string[]): Promise<number> {
     return 1
   }
 }
-
-/** npm hands a Ctrl-C on to a program that has had it from the terminal already: signals this close together are one. */
-const ONE_SIGNAL_MS = 500
 
 /** Aborts at the first SIGTERM or SIGINT; the second ends the process at once, with the code a shell gives to that signal. */
 function stopSignal(): AbortSignal {

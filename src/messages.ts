@@ -1,9 +1,11 @@
 // What the planes say to each other, beside the shared counters: plain data over the worker's message port.
-import type { DataPlaneSettings, SnapshotSlice } from './snapshot.ts'
+import { hash } from 'node:crypto'
+import type { MessagePort } from 'node:worker_threads'
+import type { DataPlaneSettings, Endpoint, Service, SnapshotSlice } from './snapshot.ts'
 
 /** An endpoint that a worker saw failing; the other workers leave it out too. Milliseconds. */
 export interface Ejection {
-  /** `scheme://address`. */
+  /** As `endpointKey` makes it. */
   readonly key: string
   /** How long from now. */
   readonly forMs: number
@@ -18,20 +20,30 @@ export interface WorkerStart {
   readonly reusePort: boolean
   /** `WORKER_CELLS` doubles, written by the worker. */
   readonly counters: SharedArrayBuffer
+  /** Counters of services, written by this worker alone; further ones come with the table. */
   readonly pages: readonly SharedArrayBuffer[]
+  /** Where `TableMessage`s come from. */
+  readonly table: MessagePort
   /** One double, written by the main thread: octets of access log that it has taken from this worker's queue. */
   readonly accessTaken: SharedArrayBuffer
 }
 
+/**
+ * The table's way to a worker: a port of its own, from which the worker takes one message in each turn of its loop. (A port with a
+ * listener hands over all that waits in one turn: 25 slices stalled a worker for 46 ms.) Pages come here too, before the slices that need them.
+ */
+export type TableMessage = { readonly kind: 'page'; readonly page: SharedArrayBuffer } | { readonly kind: 'slice'; readonly slice: SnapshotSlice }
+
 export type ToWorker =
-  | { readonly kind: 'page'; readonly page: SharedArrayBuffer }
-  | { readonly kind: 'slice'; readonly slice: SnapshotSlice }
+  /** Something is to be taken from the table's port. */
+  | { readonly kind: 'table' }
   | { readonly kind: 'eject'; readonly ejection: Ejection }
   /** New settings, listeners included; answered by `listening` or `refused`. */
   | { readonly kind: 'settings'; readonly settings: DataPlaneSettings }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
 
 export type FromWorker =
+  /** It has a table and listens on all that the settings name. */
   | { readonly kind: 'listening' }
   /** A listener could not be bound. */
   | { readonly kind: 'refused'; readonly error: string }
@@ -41,7 +53,15 @@ export type FromWorker =
   | { readonly kind: 'ejected'; readonly ejection: Ejection }
   /** Nobody listens at an endpoint (`scheme://address`); told at most once a second for each. */
   | { readonly kind: 'nobody listens'; readonly key: string }
-  | { readonly kind: 'access'; readonly lines: string; readonly records: number; readonly bytes: number }
-  /** A mistake of ours ended one connection. */
+  | { readonly kind: 'access'; readonly lines: Uint8Array; readonly records: number }
+  /** A mistake of ours ended one connection, or kept one service from changing; told at most once a second. */
   | { readonly kind: 'boundary'; readonly error: string }
   | { readonly kind: 'drained' }
+
+/** What is observed of an endpoint is kept under this key: `scheme://address`, with what TLS does there otherwise than usual behind the scheme. */
+export function endpointKey({ scheme, tls }: Pick<Service, 'scheme' | 'tls'>, { address }: Pick<Endpoint, 'address'>): string {
+  if (scheme === 'http') return `http://${address}`
+  const name = tls.serverName === '' ? '' : `+${tls.serverName}`
+  const authority = tls.ca === '' ? '' : `+ca:${hash('sha256', tls.ca).slice(0, 16)}`
+  return `https${name}${authority}${tls.skipVerify ? '+unverified' : ''}://${address}`
+}

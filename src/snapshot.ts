@@ -61,7 +61,7 @@ export interface Route {
 export interface UpstreamTls {
   /** The name to verify and to send as SNI; '' takes the request's host. */
   readonly serverName: string
-  /** PEM of the only authorities to trust; '' for the system's. */
+  /** PEM of the only authorities to trust; '' for those of the settings. */
   readonly ca: string
   /** Explicit and visible: the upstream's certificate is not verified. */
   readonly skipVerify: boolean
@@ -120,6 +120,10 @@ export interface DataPlaneSettings {
     /** Requests waiting for a connection to one endpoint. */
     readonly queue: number
     readonly queueMs: number
+    /** DNS servers, `address` or `address:port`; none: those of the system. */
+    readonly dns: readonly string[]
+    /** PEM of the authorities that `https` upstreams are verified against where a service has none of its own; '': those of Node. */
+    readonly ca: string
   }
   readonly tunnel: { readonly idleMs: number; readonly afterRemovalMs: number }
   readonly limits: {

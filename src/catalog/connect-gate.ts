@@ -10,7 +10,7 @@ export async function reachable(instances: readonly Instance[], signal: AbortSig
   const found = new Set<Instance>()
   const waiting = [...instances]
   const work = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
+    for (let next = waiting.pop(); next !== undefined && !signal.aborted; next = waiting.pop()) {
       if (await accepts(next.host, next.port)) found.add(next)
     }
   }

@@ -1,7 +1,8 @@
 // The last good readings of all catalogs on disk: what a node serves when it starts while its registry is down.
 import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Instance } from './catalog.ts'
+import { parseAddress } from './address.ts'
+import type { Instance, InstanceHealth } from './catalog.ts'
 
 /** What one catalog said last. */
 export interface LastReading {
@@ -22,6 +23,8 @@ const VERSION = 1
 const NAME = 'last-good.json'
 /** Changes within this time are written together. */
 const WRITE_AFTER_MS = 1000
+/** Readings that say the same are newer all the same: without a note of that, the file would grow too old. */
+const CONFIRM_AFTER_MS = 60_000
 const MAX_BYTES = 256 * 1024 * 1024
 
 export class LastGood {
@@ -31,6 +34,7 @@ export class LastGood {
   readonly #kept = new Map<string, LastReading>()
   #changed = false
   #timer: NodeJS.Timeout | undefined
+  #due = Number.POSITIVE_INFINITY
   #writing: Promise<void> = Promise.resolve()
   #complained = false
 
@@ -53,24 +57,30 @@ export class LastGood {
       await this.#setAside(parsed)
       return new Map()
     }
-    for (const [name, reading] of parsed) this.#kept.set(name, reading)
-    return new Map([...parsed].filter(([, { readAt }]) => readAt <= now && now - readAt <= this.#options.maxAgeMs))
+    const young = [...parsed].filter(([, { readAt }]) => readAt <= now && now - readAt <= this.#options.maxAgeMs)
+    for (const [name, reading] of young) this.#kept.set(name, reading)
+    return new Map(young)
   }
 
-  /** Keeps these readings; writes them a moment later, together with what else changes until then. */
-  save(readings: ReadonlyMap<string, LastReading>): void {
+  /** Keeps these readings; writes them a moment later, together with what else changes until then. `changed`: they say something new. */
+  save(readings: ReadonlyMap<string, LastReading>, changed: boolean): void {
     for (const [name, reading] of readings) this.#kept.set(name, reading)
     this.#changed = true
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
+    const waitMs = changed ? WRITE_AFTER_MS : CONFIRM_AFTER_MS
+    const due = performance.now() + waitMs
+    if (due >= this.#due) return
+    clearTimeout(this.#timer)
+    this.#due = due
+    this.#timer = setTimeout(() => {
+      this.#due = Number.POSITIVE_INFINITY
       this.#writing = this.#writing.then(() => this.#write())
-    }, WRITE_AFTER_MS)
+    }, waitMs)
   }
 
   /** Writes what is still to be written. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#due = Number.POSITIVE_INFINITY
     await this.#writing
     await this.#write()
   }
@@ -107,8 +117,8 @@ export class LastGood {
 
   async #setAside(reason: string): Promise<void> {
     const aside = `${this.#file}.unreadable`
-    await rename(this.#file, aside).catch(() => undefined)
-    this.#options.log.warn({ file: this.#file, reason, setAside: aside }, 'the last good snapshot on disk cannot be used')
+    const setAside = await rename(this.#file, aside).then(() => aside, () => undefined)
+    this.#options.log.warn({ file: this.#file, reason, setAside }, 'the last good snapshot on disk cannot be used')
   }
 }
 
@@ -136,8 +146,15 @@ function parse(text: string): ReadonlyMap<string, LastReading> | string {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const healths: readonly unknown[] = ['passing', 'warning', 'critical', 'maintenance'] satisfies InstanceHealth[]
+
+/** As strict as a catalog: what is read here is connected to. */
 function isInstance(value: unknown): value is Instance {
   if (!isRecord(value)) return false
-  const texts = ['id', 'service', 'namespace', 'host', 'health', 'where'].every((name) => typeof value[name] === 'string')
-  return texts && Number.isInteger(value['port']) && Array.isArray(value['tags']) && value['tags'].every((tag) => typeof tag === 'string')
+  const { host, port, tags, health, order } = value
+  if (!['id', 'service', 'namespace', 'where'].every((name) => typeof value[name] === 'string')) return false
+  if (typeof host !== 'string' || typeof port !== 'number' || 'reason' in parseAddress(formatHost(host, port))) return false
+  return healths.includes(health) && (order === undefined || typeof order === 'number') && Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')
 }
+
+const formatHost = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -9,8 +9,9 @@ import type { Config } from '#src/config/schema.ts'
 import { App } from '#src/control/app.ts'
 import { workerCount } from '#src/control/worker-count.ts'
 import { createAccessSink } from '#src/observe/access-sink.ts'
+import type { LineSink } from '#src/observe/line-sink.ts'
 import { createLogger } from '#src/observe/log.ts'
-import { watchConfig } from './config-watch.ts'
+import { HangUps, watchConfig } from './config-watch.ts'
 import { parseArguments, UsageError, type Command, type CommandIo } from './command.ts'
 
 export const command: Command = {
@@ -26,6 +27,7 @@ export const command: Command = {
 
 async function run(argv: readonly string[], io: CommandIo): Promise<number> {
   const { values, positionals, config: flags } = parseArguments(argv, { config: { type: 'string' } }, true)
+  const hangUps = new HangUps()
   if (positionals.length > 0) throw new UsageError(`takes no argument: ${JSON.stringify(positionals[0])}`)
   const file = values['config']
   const load = (): LoadResult => loadConfig({
@@ -39,7 +41,7 @@ async function run(argv: readonly string[], io: CommandIo): Promise<number> {
     io.stderr.write(`${formatMistakes(loaded.mistakes)}\n`)
     return 2
   }
-  return await runWith(loaded.config, io, { source: loaded.source, load })
+  return await runWith(loaded.config, io, { source: loaded.source, hangUps, load })
 }
 
 const isTerminal = (stream: NodeJS.WritableStream): boolean => 'isTTY' in stream && stream.isTTY === true
@@ -48,6 +50,7 @@ const isTerminal = (stream: NodeJS.WritableStream): boolean => 'isTTY' in stream
 export interface ConfigOrigin {
   /** The file; undefined for defaults. */
   readonly source: string | undefined
+  readonly hangUps: HangUps
   load(): LoadResult
 }
 
@@ -55,10 +58,11 @@ export interface ConfigOrigin {
 export async function runWith(config: Config, io: CommandIo, origin?: ConfigOrigin): Promise<number> {
   const log = createLogger({ level: config.log.level })
   const flushed = (): Promise<void> => new Promise((resolve) => log.flush(() => resolve()))
-  const access = createAccessSink(config.log.access.target, { report: (reason) => log.warn({ reason }, 'access log') })
   const servers: AdminServer[] = []
+  let access: LineSink
   let app: App | undefined
   try {
+    access = createAccessSink(config.log.access.target, { report: (reason) => log.warn({ reason }, 'access-log records are lost') })
     app = await App.start({ config, source: origin?.source, workers: workerCount(config.workers), log, access })
     const onError = (error: unknown): void => log.error({ error }, 'an answer of the admin server could not be made')
     const subject = subjectOf(app)
@@ -68,7 +72,7 @@ export async function runWith(config: Config, io: CommandIo, origin?: ConfigOrig
   } catch (error) {
     log.fatal({ reason: error instanceof Error ? error.message : String(error) }, 'cannot start')
     await Promise.all(servers.map((server) => server.close()))
-    await app?.stop()
+    await app?.stop({ atOnce: true })
     await flushed()
     return 1
   }
@@ -80,10 +84,10 @@ export async function runWith(config: Config, io: CommandIo, origin?: ConfigOrig
   }, 'serving')
   const ending = new AbortController()
   const watching = origin === undefined ? undefined
-    : watchConfig({ app, file: origin.source, load: () => origin.load(), reopen: () => access.reopen(), log }, ending.signal)
+    : watchConfig({ app, hangUps: origin.hangUps, file: origin.source, load: () => origin.load(), reopen: () => access.reopen(), log }, ending.signal)
   await aborted(io.signal)
-  ending.abort()
   await app.stop()
+  ending.abort()
   await watching
   await Promise.all(servers.map((server) => server.close()))
   await flushed()

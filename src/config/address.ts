@@ -48,3 +48,14 @@ export function cidr(): ReturnType<typeof leaf<string>> {
     return bits !== undefined && Number(bits) > most ? wrong : { value: `${address}/${bits === undefined ? most : Number(bits)}` }
   })
 }
+
+/** The address of a server, with or without a port: `10.0.0.53`, `10.0.0.53:5353`, `[2001:db8::53]:53`. */
+export function serverAddress(): ReturnType<typeof leaf<string>> {
+  const expected = 'an IP address, with or without a port, e.g. 10.0.0.53, 127.0.0.1:8600, [2001:db8::53]:53'
+  return leaf<string>({ type: 'string', $comment: expected }, (value) => {
+    const [, inBrackets, bare, port = '53'] = typeof value === 'string' ? (/^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+|[0-9a-fA-F:.]+?))(?::([0-9]{1,5}))?$/.exec(value) ?? []) : []
+    const known = inBrackets === undefined ? isIP(String(value)) !== 0 || isIP(bare ?? '') === 4 : isIP(inBrackets) === 6
+    const sound = known && Number(port) > 0 && Number(port) < 65536
+    return sound ? { value: String(value) } : { complaint: 'is not the address of a server', expected }
+  })
+}

@@ -1,4 +1,5 @@
 // What the config means to one data-plane thread: totals shared out among the workers.
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { DataPlaneSettings, RoutePolicy } from '#src/snapshot.ts'
 import type { Config } from './schema.ts'
@@ -12,7 +13,7 @@ const OPEN_FILES_UNKNOWN = 10_240
 
 /**
  * The settings of one of `workers` workers. `via` is the process's pseudonym; `openFiles` the number of files (sockets too) that the process may have open.
- * Listeners come with the ports of the config; a port 0 is for the caller to fill in.
+ * Listeners come with the ports of the config; a port 0 is for the caller to fill in. Throws when `upstream.ca` cannot be used.
  */
 export function toDataPlaneSettings(config: Config, workers: number, via: string, openFiles: number = openFileLimit()): DataPlaneSettings {
   const { client, upstream, tunnel, limits, defaults, log } = config
@@ -23,7 +24,8 @@ export function toDataPlaneSettings(config: Config, workers: number, via: string
     client: { headMs: client.headMs, bodyMs: client.bodyMs, keepAliveMs: client.keepAliveMs },
     upstream: {
       connectMs: upstream.connectMs, keepAliveMs: upstream.keepAliveMs, connections: upstream.connections,
-      idle: upstream.idle, queue: upstream.queue, queueMs: upstream.queueTimeMs,
+      idle: upstream.idle, queue: upstream.queue, queueMs: upstream.queueTimeMs, dns: upstream.dns,
+      ca: upstream.ca === undefined ? '' : readAuthorities(upstream.ca),
     },
     tunnel: { idleMs: tunnel.idleMs, afterRemovalMs: tunnel.afterRemovalMs },
     limits: {
@@ -53,6 +55,17 @@ export function defaultPolicy(config: Config): RoutePolicy {
     totalTimeoutMs: defaults.timeout.totalMs,
     upgrades: ['websocket'],
     ejectStatuses: defaults.eject.status,
+  }
+}
+
+/** The file's text; throws a message for people when it holds no certificate. */
+function readAuthorities(path: string): string {
+  try {
+    const pem = readFileSync(path, 'latin1')
+    new X509Certificate(pem)
+    return pem
+  } catch (error) {
+    throw new Error(`upstream.ca: expected a PEM file of certificates at ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
 

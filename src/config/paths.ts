@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { Config } from './schema.ts'
 
-const keys: readonly string[] = ['admin.tokenFile', 'catalogs.file.path', 'state.path', 'log.access.target']
+const keys: readonly string[] = ['admin.tokenFile', 'catalogs.file.path', 'upstream.ca', 'state.path', 'log.access.target']
 /** What `log.access.target` may hold instead of a path. */
 const words: readonly string[] = ['stdout', 'off']
 
@@ -11,13 +11,14 @@ export const isFilePath = (path: readonly string[], value: string): boolean => k
 
 /** The config with every path absolute; relative ones start at `directory`. */
 export function resolvePaths(config: Config, directory: string): Config {
-  const { admin, catalogs, state, log } = config
+  const { admin, catalogs, upstream, state, log } = config
   const absolute = (path: string): string => resolve(directory, path)
   const { target } = log.access
   return {
     ...config,
     admin: { ...admin, ...(admin.tokenFile !== undefined && { tokenFile: absolute(admin.tokenFile) }) },
     catalogs: { ...catalogs, ...(catalogs.file && { file: { path: absolute(catalogs.file.path) } }) },
+    upstream: { ...upstream, ...(upstream.ca !== undefined && { ca: absolute(upstream.ca) }) },
     state: { ...state, path: absolute(state.path) },
     log: { ...log, access: { ...log.access, target: words.includes(target) ? target : absolute(target) } },
   }

@@ -1,7 +1,7 @@
 // The config: every key with its meaning, its default and what it may hold. Types, JSON schema and reference page come from here.
 import * as z from 'zod'
 import type { BalancePolicy } from '#src/snapshot.ts'
-import { bindAddress, cidr } from './address.ts'
+import { bindAddress, cidr, serverAddress } from './address.ts'
 import { checkAdmin, checkListeners } from './checks.ts'
 import { autoOrInteger, choice, duration, filePath, flag, integer, leaf, share, size, text } from './scalar.ts'
 
@@ -121,6 +121,8 @@ const upstream = section({
   idle: integer(0, 65535).prefault(128).describe('Idle connections kept to one endpoint by one worker.'),
   queue: integer(0, 65535).prefault(256).describe('Requests that wait for a connection to one endpoint, in one worker.'),
   queueTime: duration('0', '10m').prefault('2s').describe('How long a request waits for a connection.'),
+  dns: z.array(serverAddress()).max(16).prefault([]).describe("DNS servers for endpoints that are names, after the hosts file; none: the system's."),
+  ca: filePath('the path of a PEM file').optional().describe("The authorities that `scheme=https` upstreams are verified against; unset: Node's (with `NODE_USE_SYSTEM_CA=1` the system's too)."),
 })
   .transform(({ connect, head, body, keepAlive, queueTime, ...counts }) => ({
     connectMs: connect, headMs: head, bodyMs: body, keepAliveMs: keepAlive, queueTimeMs: queueTime, ...counts,

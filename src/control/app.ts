@@ -9,14 +9,17 @@ import type { Config } from '#src/config/schema.ts'
 import { version } from '#src/config/version.ts'
 import type { LineSink } from '#src/observe/line-sink.ts'
 import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
+import { endpointKey } from '#src/messages.ts'
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
 import { assemblyOptions } from './assembly-options.ts'
 import { nodeAddresses } from './node-addresses.ts'
 import { claimPorts, reusePortWorks } from './ports.ts'
-import { needRestart, pickRestartOnly } from './restart-keys.ts'
+import { keepRestartOnly, needRestart } from './restart-keys.ts'
+import { sameData } from './diff.ts'
 import type { CatalogStateName } from './known-catalog.ts'
 import { TableSource } from './table-source.ts'
-import { endpointKey, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
+import { routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
+import { workerHeapMb } from './worker-count.ts'
 import { Workers } from './workers.ts'
 
 export interface AppOptions {
@@ -62,7 +65,12 @@ export class App {
     const settings = toDataPlaneSettings(options.config, workers, via)
     const listeners = await claimPorts(settings.listeners)
     const app = new App({ ...options, workers }, { ...settings, listeners })
-    await app.#workers.start()
+    try {
+      await app.#workers.start()
+    } catch (error) {
+      await app.#workers.terminate()
+      throw error
+    }
     app.#following = app.#table.follow(app.#stop.signal)
     return app
   }
@@ -83,6 +91,7 @@ export class App {
     this.#metrics = createMetrics({ version, workers: () => this.#workers.live, observed: () => this.#observed() })
     this.#workers = new Workers({
       count: workers,
+      heapMb: workerHeapMb(workers),
       settings: () => this.#settings,
       whole: () => this.#table.publisher.whole(),
       access: (lines, records) => access.write(lines, records),
@@ -102,8 +111,7 @@ export class App {
       lastGood: this.#lastGood,
       nodeAddresses: nodeAddresses(),
       publish: (slices, slotsEnd) => {
-        this.#workers.reserve(slotsEnd)
-        this.#workers.publish(slices)
+        this.#workers.publish(slices, slotsEnd)
         this.#noteEndpoints()
       },
       serviceAdded: (key, slot) => this.#metrics.addService(key, slot),
@@ -114,22 +122,31 @@ export class App {
 
   /**
    * Takes a new config as far as it can be taken while running; what needs a restart keeps its old value and is named in the log.
-   * Rejects, with nothing changed, when a new listener cannot be bound.
+   * Rejects, with nothing changed, when a new listener cannot be bound or the end has begun.
    */
-  async reconfigure(config: Config, source: string | undefined): Promise<void> {
+  async reconfigure(asked: Config, source: string | undefined): Promise<void> {
+    if (this.#ending) throw new Error(`it is read no more: ${this.#state}`)
+    const waiting = needRestart(this.#config, asked)
+    const config = keepRestartOnly(this.#config, asked)
     const settings = toDataPlaneSettings(config, this.#workers.count, this.#settings.via)
-    const listeners = await this.#rebind(config, settings.listeners)
-    const waiting = needRestart(this.#config, config)
+    const listeners = await this.#rebind(settings.listeners)
+    const changed = (Object.keys(config) as (keyof Config)[]).filter((key) => !sameData(config[key], this.#config[key]))
     this.#settings = { ...settings, listeners }
-    this.#config = { ...config, ...pickRestartOnly(this.#config) }
+    this.#config = config
     this.#source = source
     this.#loadedAt = Date.now()
-    this.#configProblem = waiting.length === 0 ? '' : `needs a restart: ${waiting.join(', ')}`
     this.#log.level = config.log.level
-    this.#workers.configure()
-    this.#table.reassemble(assemblyOptions(this.#config, this.listeners))
-    if (waiting.length > 0) this.#log.warn({ keys: waiting }, 'the config was read again; these keys need a restart')
-    else this.#log.info({}, 'the config was read again')
+    this.#table.reassemble(assemblyOptions(config, listeners))
+    const refusals = await this.#workers.configure()
+    this.#configProblem = [...waiting.map((key) => `${key} needs a restart`), ...refusals].join('; ')
+    if (refusals.length > 0) this.#log.error({ changed, reasons: refusals }, 'the config was read again, but not every worker listens as it says')
+    else if (waiting.length > 0) this.#log.warn({ changed, needRestart: waiting }, 'the config was read again; some keys need a restart')
+    else this.#log.info({ changed }, 'the config was read again')
+  }
+
+  /** Whether all of this config is in force. */
+  runs(config: Config): boolean {
+    return this.#configProblem === '' && sameData(config, this.#config)
   }
 
   /** The newest config file is not in force. */
@@ -139,21 +156,31 @@ export class App {
   }
 
   /** Listeners that are there keep their sockets; new addresses are tried first, so that a port in use changes nothing. */
-  async #rebind(config: Config, wanted: readonly ListenerSettings[]): Promise<readonly ListenerSettings[]> {
-    const before = new Map(this.listeners.map((listener) => [listener.name, listener]))
-    const same = (settings: ListenerSettings): ListenerSettings | undefined => {
-      const old = before.get(settings.name)
+  async #rebind(wanted: readonly ListenerSettings[]): Promise<readonly ListenerSettings[]> {
+    const bound = (settings: ListenerSettings): ListenerSettings | undefined => {
+      if (settings.port !== 0) return this.listeners.find(({ host, port }) => host === settings.host && port === settings.port)
       const written = this.#config.listeners[settings.name]?.address
-      return old !== undefined && written?.host === settings.host && written.port === settings.port ? old : undefined
+      return written?.port === 0 && written.host === settings.host ? this.listeners.find(({ name }) => name === settings.name) : undefined
     }
-    const fresh = await claimPorts(wanted.filter((settings) => same(settings) === undefined))
-    const claimed = new Map(fresh.map((settings) => [settings.name, settings]))
-    return Object.keys(config.listeners).flatMap((name) => claimed.get(name) ?? before.get(name) ?? [])
+    const fresh = wanted.filter((settings) => bound(settings) === undefined)
+    const blocked = fresh.map((settings) => [settings, this.listeners.find(({ port }) => port === settings.port)] as const)
+    for (const [{ name }, holder] of blocked) {
+      if (holder !== undefined) throw new Error(`listener ${name}: its port is held by the running listener ${holder.name} on ${formatAddress(holder)}; changing only the host needs a restart`)
+    }
+    const claimed = new Map((await claimPorts(fresh)).map((settings) => [settings.name, settings]))
+    return wanted.flatMap((settings) => {
+      const there = claimed.get(settings.name) ?? bound(settings)
+      return there === undefined ? [] : [{ ...there, name: settings.name }]
+    })
   }
 
-  /** Lame duck, then drain; resolves when everything has ended. */
-  async stop(): Promise<void> {
-    const { lameDuckMs, drainMs } = this.#config.stop
+  get #ending(): boolean {
+    return this.#state === 'lame duck' || this.#state === 'draining'
+  }
+
+  /** Lame duck, then drain; resolves when everything has ended. `atOnce`: nobody was told yet that we serve. */
+  async stop({ atOnce = false }: { readonly atOnce?: boolean } = {}): Promise<void> {
+    const { lameDuckMs, drainMs } = atOnce ? { lameDuckMs: 0, drainMs: 0 } : this.#config.stop
     if (lameDuckMs > 0) {
       this.#state = 'lame duck'
       this.#log.info({ forMs: lameDuckMs }, 'lame duck: still serving, /ready says no')
@@ -161,8 +188,8 @@ export class App {
     }
     this.#state = 'draining'
     this.#log.info({ atMostMs: drainMs }, 'draining')
-    this.#stop.abort()
     await this.#workers.drain(drainMs)
+    this.#stop.abort()
     await this.#workers.terminate()
     await this.#following
     await this.#lastGood.close()
@@ -204,7 +231,7 @@ export class App {
 
   readiness(): { ready: boolean; reasons: string[] } {
     const reasons: string[] = []
-    if (this.#state === 'lame duck' || this.#state === 'draining') reasons.push(this.#state)
+    if (this.#ending) reasons.push(this.#state)
     if (this.#state === 'starting') {
       for (const { name, state, problem } of this.#table.catalogs) {
         if (state === 'waiting') reasons.push(`the catalog ${name} was not read yet${problem === '' ? '' : `: ${problem}`}`)
@@ -258,7 +285,7 @@ export class App {
     return {
       revision: this.#table.publisher.revision,
       ready: this.readiness().ready,
-      draining: this.#state === 'lame duck' || this.#state === 'draining',
+      draining: this.#ending,
       problems: this.#table.problems.length,
       workerRestarts: this.#workers.restarts,
       catalogs: this.#table.catalogs.map(({ name, readAt, errors }) => ({ name, errors, ageSeconds: readAt === undefined ? undefined : Math.max(0, now - readAt) / 1000 })),

@@ -1,8 +1,9 @@
 // Snapshots on their way to the workers: revisions, slices of what changed, and the whole for a worker that missed something.
 import type { Service, ServiceKey, Snapshot, SnapshotSlice } from '#src/snapshot.ts'
 
-/** Services in one slice: compiled in one turn of a worker's loop. */
+/** What one slice holds at most, to be compiled in one turn of a worker's loop: services, and endpoints and routes of services that have many. */
 export const SLICE_SERVICES = 200
+export const SLICE_PARTS = 2000
 
 export class Publisher {
   readonly #services = new Map<ServiceKey, Service>()
@@ -34,16 +35,30 @@ export class Publisher {
 }
 
 function slicesOf(changed: readonly Service[], removed: readonly ServiceKey[], from: number, to: number, complete: boolean): SnapshotSlice[] {
-  const slices: SnapshotSlice[] = []
-  const count = Math.max(1, Math.ceil(Math.max(changed.length, removed.length) / SLICE_SERVICES))
-  for (let part = 0; part < count; part++) {
-    const begin = part * SLICE_SERVICES
-    slices.push({
-      from, to, complete,
-      changed: changed.slice(begin, begin + SLICE_SERVICES),
-      removed: removed.slice(begin, begin + SLICE_SERVICES),
-      last: part === count - 1,
-    })
+  const parts = partition(changed)
+  const count = Math.max(1, parts.length, Math.ceil(removed.length / SLICE_SERVICES))
+  return Array.from({ length: count }, (_, at) => ({
+    from, to, complete,
+    changed: parts[at] ?? [],
+    removed: removed.slice(at * SLICE_SERVICES, (at + 1) * SLICE_SERVICES),
+    last: at === count - 1,
+  }))
+}
+
+/** In their order; a service that is larger than a slice has one of its own. */
+function partition(services: readonly Service[]): Service[][] {
+  const parts: Service[][] = []
+  let size = Number.POSITIVE_INFINITY
+  for (const service of services) {
+    const own = service.endpoints.length + service.routes.reduce((sum, { endpoints }) => sum + 1 + endpoints.length, 0)
+    const last = parts.at(-1)
+    if (last === undefined || last.length >= SLICE_SERVICES || size + own > SLICE_PARTS) {
+      parts.push([service])
+      size = own
+    } else {
+      last.push(service)
+      size += own
+    }
   }
-  return slices
+  return parts
 }

@@ -12,10 +12,11 @@ const parts = {
   'log.access.target': (config: Config): unknown => config.log.access.target,
 } as const
 
-/** The keys that differ and need a restart. */
-export const needRestart = (before: Config, after: Config): string[] =>
-  Object.entries(parts).filter(([, read]) => !sameData(read(before), read(after))).map(([name]) => name)
+/** The keys that differ from what is in force and need a restart. */
+export const needRestart = (running: Config, asked: Config): string[] =>
+  Object.entries(parts).filter(([, read]) => !sameData(read(running), read(asked))).map(([name]) => name)
 
-/** The values that stay. */
-export const pickRestartOnly = ({ workers, admin, health, catalogs, state }: Config): Pick<Config, 'workers' | 'admin' | 'health' | 'catalogs' | 'state'> =>
-  ({ workers, admin, health, catalogs, state })
+/** What is in force after a reload: as asked, but for what only a restart changes. */
+export function keepRestartOnly({ workers, admin, health, catalogs, state, log }: Config, asked: Config): Config {
+  return { ...asked, workers, admin, health, catalogs, state, log: { ...asked.log, access: { ...asked.log.access, target: log.access.target } } }
+}

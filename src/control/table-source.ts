@@ -21,7 +21,7 @@ export interface TableSourceOptions {
   publish(slices: readonly SnapshotSlice[], slotsEnd: number): void
   serviceAdded(key: ServiceKey, slot: number): void
   serviceRemoved(slot: number): void
-  log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
+  log: { info(fields: object, message: string): void; warn(fields: object, message: string): void; error(fields: object, message: string): void }
 }
 
 /** The first change is taken at once, further ones together after this. */
@@ -79,11 +79,12 @@ export class TableSource {
   async #followOne(catalog: Catalog, kept: LastReading | undefined, signal: AbortSignal): Promise<void> {
     const known = this.#known.get(catalog.name)
     if (known === undefined) return
+    let restoring = Promise.resolve()
     const restore = (): void => {
       clearTimeout(timer)
       const old = kept
       kept = undefined
-      if (old !== undefined && known.state === 'waiting') void this.#restore(catalog, known, old, signal)
+      if (old !== undefined && known.state === 'waiting') restoring = this.#restore(catalog, known, old, signal)
     }
     const timer = setTimeout(restore, PATIENCE_MS)
     for await (const reading of catalog.readings(signal)) {
@@ -93,6 +94,7 @@ export class TableSource {
       this.#assembleSoon()
     }
     clearTimeout(timer)
+    await restoring
   }
 
   /** Serves what was known before the restart, as far as somebody still listens there. */
@@ -120,17 +122,24 @@ export class TableSource {
     this.#timer.unref()
   }
 
+  /** A mistake of ours in here must not end the process: the data plane serves on with what it has. */
   #assemble(): void {
     clearTimeout(this.#timer)
-    const now = performance.now()
-    this.#assembledAt = now
+    this.#assembledAt = performance.now()
+    try {
+      this.#assembleAt(this.#assembledAt)
+    } catch (error) {
+      this.#options.log.error({ error }, 'routes could not be made of what the catalogs say; the last ones stay in force; please report this')
+    }
+  }
+
+  #assembleAt(now: number): void {
     const readings = new Map(this.catalogs.map(({ name, instances, problems }) =>
       [name, instances !== undefined || problems.length > 0 ? { instances: instances ?? [], problems } : undefined]))
     const result = assemble({ readings, previous: this.#memory, now, options: this.#assembly })
     this.#memory = result.memory
     this.#tellProblems(result.problems)
-    this.#publish(result.services, this.#allRead, now)
-    this.#keep()
+    this.#keep(this.#publish(result.services, this.#allRead, now))
     if (result.nextChangeAt !== undefined) this.#assembleIn(Math.max(0, result.nextChangeAt - now) + 1)
   }
 
@@ -138,12 +147,13 @@ export class TableSource {
     return this.catalogs.every(({ instances }) => instances !== undefined)
   }
 
-  #keep(): void {
+  #keep(changed: boolean): void {
     const readings = this.catalogs.flatMap(({ name, state, lastReading }) => (state === 'current' && lastReading !== undefined ? [[name, lastReading] as const] : []))
-    if (readings.length > 0) this.#options.lastGood.save(new Map(readings))
+    if (readings.length > 0) this.#options.lastGood.save(new Map(readings), changed)
   }
 
-  #publish(services: ReadonlyMap<ServiceKey, AssembledService>, complete: boolean, now: number): void {
+  /** False: nothing that workers would notice has changed. */
+  #publish(services: ReadonlyMap<ServiceKey, AssembledService>, complete: boolean, now: number): boolean {
     const before = this.#assembled
     this.#assembled = services
     const { changed, removed } = diffServices(before, services)
@@ -157,10 +167,11 @@ export class TableSource {
       if (slot !== undefined) this.#options.serviceRemoved(slot)
     }
     const slices = this.publisher.publish(placed, removed, complete)
-    if (slices.length === 0) return
+    if (slices.length === 0) return false
     this.#options.publish(slices, this.#slots.end)
     const lines = describeRoutes(before, services)
     this.#options.log.info({ revision: this.publisher.revision, changed: changed.length, removed: removed.length, routes: lines }, 'routes changed')
+    return true
   }
 
   /** Each problem is logged when it comes up and when it is gone. */

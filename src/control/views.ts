@@ -1,6 +1,6 @@
 // What the admin API shows, made from what the control plane knows.
 import type { Endpoint, Service, Snapshot } from '#src/snapshot.ts'
-import type { Ejection } from '#src/messages.ts'
+import { endpointKey, type Ejection } from '#src/messages.ts'
 
 /** An ejection as the main thread heard of it. Wall clock, milliseconds. */
 export interface HeardEjection {
@@ -66,9 +66,6 @@ export function serviceViews({ services }: Snapshot, heard: ReadonlyMap<string, 
     endpoints: service.endpoints.map((endpoint) => endpointRow(service, endpoint, heard, since, slowStartMs, now)),
   }))
 }
-
-/** The key of what is observed about an endpoint. */
-export const endpointKey = (service: Service, endpoint: Endpoint): string => `${service.scheme}://${endpoint.address}`
 
 function endpointRow(service: Service, endpoint: Endpoint, heard: ReadonlyMap<string, HeardEjection>, since: ReadonlyMap<string, number>, slowStartMs: number, now: number): EndpointRow {
   const key = endpointKey(service, endpoint)

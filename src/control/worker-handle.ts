@@ -1,50 +1,87 @@
 // One worker thread as the main thread sees it: started, told of changes, watched.
-import { Worker } from 'node:worker_threads'
-import type { DataPlaneSettings } from '#src/snapshot.ts'
-import type { FromWorker, ToWorker, WorkerStart } from '#src/messages.ts'
-import { WORKER_CELLS, workerCell, workerCounters, MAX_LISTENERS, type WorkerCounter } from '#src/observe/counters.ts'
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import type { DataPlaneSettings, SnapshotSlice } from '#src/snapshot.ts'
+import type { FromWorker, TableMessage, ToWorker, WorkerStart } from '#src/messages.ts'
+import { MAX_LISTENERS, PAGE_BYTES, PAGE_SERVICES, WORKER_CELLS, workerCell, workerCounters, type WorkerCounter } from '#src/observe/counters.ts'
 
-/** What a worker may hold; beyond it V8 ends the worker, not the process. */
-const HEAP_MB = 1024
+export interface WorkerHandleOptions {
+  readonly id: number
+  readonly settings: DataPlaneSettings
+  readonly reusePort: boolean
+  /** What its heap may grow to; beyond it V8 ends the worker, not the process. */
+  readonly heapMb: number
+  /** There is memory for the counters of slots below this. */
+  readonly slotsEnd: number
+  heard(worker: WorkerHandle, message: FromWorker): void
+  /** Called once, with what ended it. */
+  ended(worker: WorkerHandle, error: string): void
+}
 
 export class WorkerHandle {
   readonly id: number
   readonly cells: Float64Array
-  readonly pages: SharedArrayBuffer[]
+  /** Written by this worker alone: two writers would lose counts. */
+  readonly pages: SharedArrayBuffer[] = []
   /** The snapshot that it serves. */
   revision = 0
   listening = false
   readonly #worker: Worker
+  readonly #table: MessagePort
   readonly #taken: Float64Array
+  /** Who waits for its answers to settings, in their order; nobody for those that it was started with. */
+  readonly #asking: ((refusal: string) => void)[] = [() => undefined]
 
-  /** `heard` gets its messages, `ended` is called once, with the error if there was one. */
-  constructor(
-    id: number, settings: DataPlaneSettings, reusePort: boolean, pages: readonly SharedArrayBuffer[],
-    heard: (worker: WorkerHandle, message: FromWorker) => void, ended: (worker: WorkerHandle, error: string) => void,
-  ) {
+  constructor({ id, settings, reusePort, heapMb, slotsEnd, heard, ended }: WorkerHandleOptions) {
     this.id = id
-    this.pages = [...pages]
     const counters = new SharedArrayBuffer(WORKER_CELLS * 8)
     const accessTaken = new SharedArrayBuffer(8)
     this.cells = new Float64Array(counters)
     this.#taken = new Float64Array(accessTaken)
-    const start: WorkerStart = { settings, reusePort, counters, pages: this.pages, accessTaken }
-    this.#worker = new Worker(new URL('../worker.ts', import.meta.url), { workerData: start, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } })
-    let error = ''
-    this.#worker.on('error', (thrown: Error) => {
-      error = thrown.stack ?? thrown.message
+    const { port1, port2 } = new MessageChannel()
+    this.#table = port1
+    for (const page of this.#missingPages(slotsEnd)) this.pages.push(page)
+    const start: WorkerStart = { settings, reusePort, counters, pages: this.pages, table: port2, accessTaken }
+    this.#worker = new Worker(new URL('../worker.ts', import.meta.url), {
+      workerData: start, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: heapMb },
     })
-    this.#worker.on('exit', (code) => ended(this, error === '' ? `exit code ${code}` : error))
-    this.#worker.on('message', (message: FromWorker) => heard(this, message))
+    let error = ''
+    this.#worker.on('error', (thrown: unknown) => {
+      error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+    })
+    this.#worker.on('exit', (code) => {
+      this.#table.close()
+      for (const answer of this.#asking.splice(0)) answer('')
+      ended(this, error === '' ? `exit code ${code}` : error)
+    })
+    this.#worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'listening' || message.kind === 'refused') this.#asking.shift()?.(message.kind === 'refused' ? message.error : '')
+      heard(this, message)
+    })
   }
 
   tell(message: ToWorker): void {
     this.#worker.postMessage(message)
   }
 
-  addPage(page: SharedArrayBuffer): void {
-    this.pages.push(page)
-    this.tell({ kind: 'page', page })
+  /** New settings; resolves with '' or with why it could not listen as they say. */
+  configure(settings: DataPlaneSettings): Promise<string> {
+    this.tell({ kind: 'settings', settings })
+    return new Promise((resolve) => this.#asking.push(resolve))
+  }
+
+  /** Slices, in their order; slots below `slotsEnd` are in use. */
+  publish(slices: readonly SnapshotSlice[], slotsEnd: number): void {
+    for (const page of this.#missingPages(slotsEnd)) {
+      this.pages.push(page)
+      this.#table.postMessage({ kind: 'page', page } satisfies TableMessage)
+    }
+    for (const slice of slices) this.#table.postMessage({ kind: 'slice', slice } satisfies TableMessage)
+    this.tell({ kind: 'table' })
+  }
+
+  #missingPages(slotsEnd: number): SharedArrayBuffer[] {
+    const missing = Math.ceil(slotsEnd / PAGE_SERVICES) - this.pages.length
+    return Array.from({ length: Math.max(0, missing) }, () => new SharedArrayBuffer(PAGE_BYTES))
   }
 
   /** Its access-log lines have been handed on. */

@@ -1,16 +1,18 @@
 // The data-plane threads: started together, kept at the newest snapshot, restarted with back-off when one ends.
 import type { DataPlaneSettings, SnapshotSlice } from '#src/snapshot.ts'
 import type { Ejection, FromWorker } from '#src/messages.ts'
-import { PAGE_BYTES, PAGE_SERVICES } from '#src/observe/counters.ts'
+import { NO_SERVICE_SLOT } from '#src/observe/counters.ts'
 import { WorkerHandle } from './worker-handle.ts'
 
 export interface WorkersOptions {
   readonly count: number
+  /** What the heap of each may grow to. */
+  readonly heapMb: number
   /** Of the workers to be started; asked anew at each start. */
   settings(): DataPlaneSettings
   /** The whole snapshot, for a worker that starts or missed something. */
   whole(): readonly SnapshotSlice[]
-  access(lines: string, records: number): void
+  access(lines: Uint8Array, records: number): void
   ejected(ejection: Ejection): void
   /** A connection to `scheme://address` was refused. */
   nobodyListens(key: string): void
@@ -40,24 +42,35 @@ interface Place {
   startedAt: number
 }
 
+/** How a worker's start came out. */
+interface Outcome {
+  listening(): void
+  refused(reason: string): void
+  /** It ended before it listened. */
+  ended(reason: string): void
+}
+
 export class Workers {
   readonly #options: WorkersOptions
   readonly #places: Place[]
-  readonly #pages: SharedArrayBuffer[] = []
   readonly #timers = new Set<NodeJS.Timeout>()
+  #slotsEnd = NO_SERVICE_SLOT + 1
   #stopping = false
+  /** Workers that have not drained yet, and whom to tell when none is left. */
+  readonly #draining = new Set<WorkerHandle>()
   #drained: (() => void) | null = null
-  #drainedWorkers = 0
 
   constructor(options: WorkersOptions) {
     this.#options = options
     this.#places = Array.from({ length: options.count }, (_, id) => ({ id, handle: undefined, restarts: 0, quickRestarts: 0, startedAt: 0 }))
-    this.#pages.push(new SharedArrayBuffer(PAGE_BYTES))
   }
 
   /** Starts all; resolves when they listen, rejects with the first reason why one does not. */
   async start(): Promise<void> {
-    await Promise.all(this.#places.map((place) => new Promise<void>((resolve, reject) => this.#start(place, resolve, reject))))
+    await Promise.all(this.#places.map((place) => new Promise<void>((resolve, reject) => {
+      const fail = (reason: string): void => reject(new Error(`worker ${place.id} cannot start: ${reason}`))
+      this.#start(place, { listening: resolve, refused: fail, ended: fail })
+    })))
   }
 
   get views(): readonly WorkerView[] {
@@ -72,69 +85,71 @@ export class Workers {
     return this.#places.reduce((sum, { restarts }) => sum + restarts, 0)
   }
 
-  /** Every worker listens. */
-  get accepting(): boolean {
-    return this.#places.every(({ handle }) => handle?.listening === true)
-  }
-
-  /** Makes sure that there is memory for slots below `end`. */
-  reserve(end: number): void {
-    while (this.#pages.length * PAGE_SERVICES < end) {
-      const page = new SharedArrayBuffer(PAGE_BYTES)
-      this.#pages.push(page)
-      for (const worker of this.live) worker.addPage(page)
-    }
-  }
-
   get count(): number {
     return this.#places.length
   }
 
-  /** The settings have changed. */
-  configure(): void {
+  /** The settings have changed. Resolves with the reasons why workers could not listen as they now say. */
+  async configure(): Promise<string[]> {
     const settings = this.#options.settings()
-    for (const worker of this.live) worker.tell({ kind: 'settings', settings })
+    const refusals = await Promise.all(this.live.map((worker) => worker.configure(settings)))
+    return [...new Set(refusals.filter((refusal) => refusal !== ''))]
   }
 
-  publish(slices: readonly SnapshotSlice[]): void {
-    for (const worker of this.live) for (const slice of slices) worker.tell({ kind: 'slice', slice })
+  /** Slices of a change, and the slots that are in use from now on: all below `slotsEnd`. */
+  publish(slices: readonly SnapshotSlice[], slotsEnd: number): void {
+    this.#slotsEnd = slotsEnd
+    for (const worker of this.live) worker.publish(slices, slotsEnd)
   }
 
   /** Takes nothing new and resolves when all exchanges are over, or, a little later, when the deadline has passed. */
   async drain(deadlineMs: number): Promise<void> {
-    this.#stopping = true
-    for (const timer of this.#timers) clearTimeout(timer)
-    const workers = this.live
-    if (workers.length === 0) return
+    this.#stop()
+    for (const worker of this.live) this.#draining.add(worker)
+    if (this.#draining.size === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, deadlineMs + 1000)
       this.#drained = () => {
-        if (++this.#drainedWorkers < workers.length) return
         clearTimeout(timer)
         resolve()
       }
-      for (const worker of workers) worker.tell({ kind: 'drain', deadlineMs })
+      for (const worker of this.#draining) worker.tell({ kind: 'drain', deadlineMs })
     })
   }
 
   async terminate(): Promise<void> {
-    this.#stopping = true
-    for (const timer of this.#timers) clearTimeout(timer)
+    this.#stop()
     await Promise.all(this.live.map((worker) => worker.terminate()))
   }
 
-  #start(place: Place, listening: () => void, refused: (reason: Error) => void): void {
-    const heard = (worker: WorkerHandle, message: FromWorker): void => {
-      if (!worker.listening && message.kind === 'listening') {
-        worker.listening = true
-        listening()
-      } else if (!worker.listening && message.kind === 'refused') refused(new Error(message.error))
-      else this.#heard(worker, message)
-    }
-    const reusePort = this.#options.count > 1
+  #stop(): void {
+    this.#stopping = true
+    for (const timer of this.#timers) clearTimeout(timer)
+  }
+
+  #start(place: Place, outcome: Outcome): void {
+    const worker = new WorkerHandle({
+      id: place.id,
+      settings: this.#options.settings(),
+      reusePort: this.#options.count > 1,
+      heapMb: this.#options.heapMb,
+      slotsEnd: this.#slotsEnd,
+      heard: (_, message) => {
+        if (worker.listening || (message.kind !== 'listening' && message.kind !== 'refused')) this.#heard(worker, message)
+        else if (message.kind === 'refused') outcome.refused(message.error)
+        else {
+          worker.listening = true
+          outcome.listening()
+        }
+      },
+      ended: (_, error) => {
+        if (!worker.listening) outcome.ended(error)
+        this.#ended(place, worker, error)
+      },
+    })
     place.startedAt = performance.now()
-    place.handle = new WorkerHandle(place.id, this.#options.settings(), reusePort, this.#pages, heard, (worker, error) => this.#ended(place, worker, error))
-    for (const slice of this.#options.whole()) place.handle.tell({ kind: 'slice', slice })
+    place.handle = worker
+    worker.publish(this.#options.whole(), this.#slotsEnd)
   }
 
   #heard(worker: WorkerHandle, message: FromWorker): void {
@@ -145,7 +160,7 @@ export class Workers {
         this.#options.swapped()
         return
       case 'behind':
-        for (const slice of this.#options.whole()) worker.tell({ kind: 'slice', slice })
+        worker.publish(this.#options.whole(), this.#slotsEnd)
         return
       case 'ejected':
         for (const other of this.live) if (other !== worker) other.tell({ kind: 'eject', ejection: message.ejection })
@@ -155,20 +170,22 @@ export class Workers {
         this.#options.nobodyListens(message.key)
         return
       case 'access':
-        worker.accessTaken(message.bytes)
+        worker.accessTaken(message.lines.length)
         this.#options.access(message.lines, message.records)
         return
       case 'boundary':
-        log.error({ worker: worker.id, error: message.error }, 'a mistake in the data plane ended one connection')
+        log.error({ worker: worker.id, error: message.error }, 'a mistake of ours ended one connection, or kept one service from changing; please report it')
         return
       case 'drained':
-        this.#drained?.()
+        this.#hasDrained(worker)
         return
       case 'listening':
-        return
-      case 'refused':
-        log.error({ worker: worker.id, error: message.error }, 'a worker cannot listen')
+      case 'refused': // the answer to new settings, for whoever asked
     }
+  }
+
+  #hasDrained(worker: WorkerHandle): void {
+    if (this.#draining.delete(worker) && this.#draining.size === 0) this.#drained?.()
   }
 
   #ended(place: Place, worker: WorkerHandle, error: string): void {
@@ -176,7 +193,7 @@ export class Workers {
     place.handle = undefined
     this.#options.retired(worker)
     if (this.#stopping) {
-      this.#drained?.()
+      this.#hasDrained(worker)
       return
     }
     place.quickRestarts = performance.now() - place.startedAt > STEADY_MS ? 0 : place.quickRestarts + 1
@@ -185,9 +202,13 @@ export class Workers {
     this.#options.log.error({ worker: place.id, error, restartInMs: waitMs }, 'a worker ended; it is started again')
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      this.#start(place, () => this.#options.log.info({ worker: place.id }, 'the worker serves again'), (reason) => {
-        this.#options.log.error({ worker: place.id, error: reason.message }, 'the worker cannot listen')
-        void place.handle?.terminate()
+      this.#start(place, {
+        listening: () => this.#options.log.info({ worker: place.id }, 'the worker serves again'),
+        refused: (reason) => {
+          this.#options.log.error({ worker: place.id, reason }, 'the worker cannot listen')
+          void place.handle?.terminate()
+        },
+        ended: () => undefined, // told already, and started again
       })
     }, waitMs)
     this.#timers.add(timer)

@@ -1,23 +1,21 @@
 // A client's HTTP/1.1 connection: reads requests one after the other, strictly, and writes their responses in the same order.
 import type net from 'node:net'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
-import { BODY_BYTES, SHARED_BYTES } from '#src/io/read-buffer.ts'
-import { Pending } from '#src/io/pending.ts'
+import { SHARED_BYTES } from '#src/io/read-buffer.ts'
 import { Wire, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
 import { frameChunk, lastChunk } from '#src/http1/chunked.ts'
-import { isFault, parseRequestHead, type HeadFault, type RequestHead, type RequestHeadLimits } from '#src/http1/request-head.ts'
+import { isFault, type HeadFault, type RequestHead } from '#src/http1/request-head.ts'
 import { interimText, responseHeadText, UNKNOWN_LENGTH, upgradeText, type OutgoingHead } from '#src/http1/response-text.ts'
+import { Ahead, type AheadLimits } from './ahead.ts'
 import type { ClientGone, Peer, RequestHandler, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
 /** What client connections of a worker share. Times in milliseconds. */
-export interface DownstreamContext extends WireContext {
+export interface DownstreamContext extends WireContext, AheadLimits {
   readonly deadlines: Deadlines
   readonly headMs: number
   readonly bodyMs: number
   readonly keepAliveMs: number
-  readonly headBytes: number
-  readonly limits: RequestHeadLimits
   /** Take nothing new: every response ends its connection. */
   readonly draining: boolean
   readonly handle: RequestHandler
@@ -34,8 +32,6 @@ type Phase = 'head' | 'busy' | 'tunnel' | 'lingering' | 'closed'
 /** After our FIN: how long, and for how many octets, we listen on, so that a reset does not overtake the answer. */
 const LINGER_MS = 2000
 const LINGER_BYTES = 1024 * 1024
-const CR = 0x0d
-const LF = 0x0a
 
 export class Http1Connection implements WireOwner, Timed, ResponseStream {
   deadline = 0
@@ -46,7 +42,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   #phase: Phase = 'head'
   #sink: RequestSink | null = null
   #tunnel: TunnelSink | null = null
-  #pending: Pending | null = null
+  readonly #ahead: Ahead
   /** A loop over pipelined requests is running: a request that is answered at once does not start another. */
   #advancing = false
   #holding = false
@@ -63,6 +59,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
 
   constructor(context: DownstreamContext, accepted: net.Socket, peer: Peer) {
     this.#context = context
+    this.#ahead = new Ahead(context)
     this.peer = peer
     this.wire = Wire.accept(context, this, accepted)
     context.deadlines.arm(this, context.headMs)
@@ -79,7 +76,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
 
   /** Nothing is being answered: it can be closed without anybody noticing. */
   get idle(): boolean {
-    return this.#phase === 'head' && this.#pending === null && this.wire.flushed
+    return this.#phase === 'head' && this.#ahead.size === 0 && this.wire.flushed
   }
 
   /** Ends an idle connection in good order. */
@@ -95,9 +92,8 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   onRead(bytes: Buffer, from: number, to: number): void {
     switch (this.#phase) {
       case 'head':
-        if (this.#pending !== null || !this.wire.flushed) this.#keep(bytes, from, to)
-        else this.#keep(bytes, this.#advance(bytes, from, to), to)
-        if (this.#pending !== null && this.wire.flushed) this.#advancePending()
+        this.#keep(bytes, this.#ahead.size > 0 ? from : this.#advance(bytes, from, to), to)
+        this.#advanceKept()
         return
       case 'busy':
         if (this.#bodyDone || this.#body === null) this.#keep(bytes, from, to)
@@ -107,15 +103,17 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
         this.#tunnel?.data(bytes, from, to)
         return
       case 'lingering':
-        this.#lingered += to - from
-        if (this.#lingered > LINGER_BYTES) this.#destroy()
+        // Who sends on and on is not read any more: the deadline ends it, and until then the answer can be read.
+        if (this.#lingered <= LINGER_BYTES && (this.#lingered += to - from) > LINGER_BYTES) this.wire.hold()
         return
       case 'closed':
     }
   }
 
   onFlush(): void {
-    if (this.#phase === 'head' && this.#pending !== null) this.#advancePending()
+    if (this.#phase === 'lingering') this.#context.deadlines.arm(this, LINGER_MS) // all of the answer has left: from here on
+    else if (this.#context.draining && this.idle) this.#finishConnection()
+    else this.#advanceKept()
   }
 
   onEnd(): void {
@@ -133,12 +131,13 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     const { unsent } = this.wire
     const stalled = unsent > 0 && unsent === this.#lastUnsent
     this.#lastUnsent = unsent
-    if (this.#phase === 'lingering') this.#destroy()
-    else if (stalled) this.#abandon('client_write_timeout')
-    else if (unsent > 0 || this.wire.held) this.#context.deadlines.arm(this, this.#context.bodyMs)
+    if (stalled) this.#abandon('client_write_timeout')
+    else if (unsent > 0) this.#context.deadlines.arm(this, this.#context.bodyMs) // a slow reader, but it reads
+    else if (this.#phase === 'lingering') this.#destroy()
+    else if (this.wire.held) this.#context.deadlines.arm(this, this.#context.bodyMs) // it is we who do not read
     else if (this.#phase === 'busy' && !this.#bodyDone) this.#breakOff('client_body_timeout', 408)
     else if (this.#phase === 'head') {
-      if (this.#pending === null) this.#finishConnection()
+      if (this.#ahead.size === 0) this.#finishConnection()
       else this.#refuse({ status: 408, reason: 'head not complete in time' })
     }
   }
@@ -168,8 +167,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   cut(): void {
     if (this.#phase === 'closed') return
     this.#sink = null
-    this.#leave()
-    this.wire.reset()
+    this.#reset()
   }
 
   tunnel(fields: string, protocol: string, sink: TunnelSink): void {
@@ -179,8 +177,9 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     this.#responseBegun = true
     this.#context.deadlines.disarm(this)
     this.wire.writeText(upgradeText(fields, protocol))
-    const pending = this.#takePending()
-    if (pending !== null) sink.data(pending.bytes, pending.from, pending.to)
+    const kept = this.#ahead.take()
+    this.#readOn()
+    if (kept !== null) sink.data(kept.bytes, kept.from, kept.to)
   }
 
   #headText(head: OutgoingHead): string {
@@ -215,64 +214,50 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
 
   #responseOver(): void {
     this.#sink = null
-    if (this.#close || (this.#context.draining && this.#pending === null)) {
+    this.#body = null
+    if (this.#close || this.#context.draining) {
       this.#finishConnection()
       return
     }
     this.#phase = 'head'
     this.#responseBegun = false
     this.#lastUnsent = 0
-    this.#context.deadlines.arm(this, this.#context.keepAliveMs)
-    if (this.#pending !== null && !this.#advancing && this.wire.flushed) this.#advancePending()
+    // What has come of the next head while this was answered is a head that has begun.
+    this.#context.deadlines.arm(this, this.#ahead.size === 0 ? this.#context.keepAliveMs : this.#context.headMs)
+    this.#advanceKept()
   }
 
   /** Keeps what cannot be used yet; a client that sends more than a head's worth ahead has to wait. */
   #keep(bytes: Buffer, from: number, to: number): void {
     if (from >= to || this.closed) return
-    this.#pending ??= new Pending(BODY_BYTES + SHARED_BYTES)
-    if (this.#pending.size === 0 && this.#phase === 'head') this.#context.deadlines.arm(this, this.#context.headMs)
-    this.#pending.append(bytes, from, to)
-    if (this.#pending.size < this.#context.headBytes || this.#holding) return
+    if (this.#phase === 'head' && this.#ahead.size === 0) this.#context.deadlines.arm(this, this.#context.headMs)
+    this.#ahead.keep(bytes, from, to)
+    if (!this.#ahead.full || this.#holding) return
     this.#holding = true
     this.wire.hold()
   }
 
-  #takePending(): Pending | null {
-    const pending = this.#pending
-    this.#pending = null
-    if (this.#holding) {
-      this.#holding = false
-      this.wire.unhold()
-    }
-    return pending
-  }
-
-  #advancePending(): void {
-    const pending = this.#pending
-    if (pending === null || this.#advancing || this.#phase !== 'head') return
-    const end = pending.headEnd()
-    if (end < 0) {
-      this.#checkPartial(pending)
-      return
-    }
-    pending.consume(this.#advance(pending.bytes, pending.from, pending.to))
-    if (pending.size === 0) this.#takePending()
-    else if (this.#phase === 'head' && this.wire.flushed) {
-      this.#context.deadlines.arm(this, this.#context.headMs)
-      if (pending.headEnd() < 0) this.#checkPartial(pending)
-    }
-  }
-
-  /** A head that is too long, or that no CRLF will ever end, is refused before it is complete. */
-  #checkPartial(pending: Pending): void {
-    if (pending.size >= this.#context.headBytes) this.#refuse(tooLarge(pending))
-    else if (pending.bareLineFeed()) this.#refuse({ status: 400, reason: 'bare LF' })
-    else if (this.#holding) this.#unholdForHead()
-  }
-
-  #unholdForHead(): void {
+  /** What made us stop reading has been used. */
+  #readOn(): void {
+    if (!this.#holding || this.#ahead.full) return
     this.#holding = false
     this.wire.unhold()
+  }
+
+  /** Begins what was kept, unless its turn has not come; a head that can never be complete is refused at once. */
+  #advanceKept(): void {
+    const ahead = this.#ahead
+    if (ahead.size === 0 || this.#advancing || this.#phase !== 'head' || !this.wire.flushed) return
+    const kept = ahead.usable
+    if (kept !== null) {
+      ahead.consume(this.#advance(kept.bytes, kept.from, kept.to))
+      if (ahead.size > 0 && this.#phase === 'head') this.#context.deadlines.arm(this, this.#context.headMs)
+    }
+    if (this.#phase === 'head' && this.wire.flushed) {
+      const fault = ahead.fault()
+      if (fault !== undefined) return this.#refuse(fault)
+    }
+    this.#readOn()
   }
 
   /** Begins requests as long as each is answered at once; returns the first octet that was not used. */
@@ -280,28 +265,24 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     this.#advancing = true
     let at = from
     while (this.#phase === 'head' && this.wire.flushed) {
-      at = skipEmptyLines(bytes, at, to)
-      const end = bytes.indexOf('\r\n\r\n', at, 'latin1')
-      if (end < 0 || end + 4 > to) break
-      at = this.#begin(bytes, at, end, to)
+      const head = this.#ahead.find(bytes, at, to)
+      at = this.#ahead.next
+      if (head === undefined) break
+      if (isFault(head)) this.#refuse(head)
+      else at = this.#begin(head, bytes, at, to)
     }
     this.#advancing = false
     return this.closed ? to : at
   }
 
-  #begin(bytes: Buffer, from: number, end: number, to: number): number {
+  /** Begins a request whose head ends before `at`; returns the first octet behind it. */
+  #begin(head: RequestHead, bytes: Buffer, at: number, to: number): number {
     const context = this.#context
-    const head = end - from > context.headBytes ? tooLarge({ bytes, from, to }) : parseRequestHead(bytes.latin1Slice(from, end + 2), context.limits)
-    if (isFault(head)) {
-      this.#refuse(head)
-      return to
-    }
     context.deadlines.disarm(this)
-    this.#phase = 'busy'
     this.#minor = head.minor
     this.#close = head.close
-    const at = end + 4
     if (head.contentLength === 0) {
+      this.#phase = 'busy'
       this.#bodyDone = true
       this.#hand(head, bytes, at, at, true, '')
       return at
@@ -312,11 +293,12 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
       this.#refuse({ status: 400, reason: body.fault })
       return to
     }
+    this.#phase = 'busy'
     this.#bodyDone = result === 'done'
     this.#body = body
     if (!this.#bodyDone) context.deadlines.arm(this, context.bodyMs)
-    if (head.contentLength > SHARED_BYTES && !this.#bodyDone) this.wire.readLongBody()
     this.#hand(head, bytes, body.start, body.end, this.#bodyDone, body.trailers)
+    if (head.contentLength > SHARED_BYTES && this.#phase === 'busy' && !this.#bodyDone) this.wire.readLongBody()
     return body.next
   }
 
@@ -335,6 +317,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     if (result === 'done') {
       this.#bodyDone = true
       this.#context.deadlines.disarm(this)
+      if (!this.wire.flushed) this.#watchWriting() // it was answered while it sent, and does not read
     } else {
       this.#context.deadlines.arm(this, this.#context.bodyMs)
       if (body.passed > SHARED_BYTES) this.wire.readLongBody()
@@ -358,7 +341,6 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
 
   /** Answers a head that cannot be used, and ends the connection: whatever follows could be read in two ways. */
   #refuse(fault: Refused): void {
-    this.#takePending()
     this.#context.refused(this.peer, fault)
     this.#minor = 1
     this.#close = true
@@ -369,8 +351,10 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   /** Nothing more to write: FIN, and then listen for a moment, so that no reset overtakes what was written. */
   #finishConnection(): void {
     if (this.closed) return
-    this.#takePending()
     this.#phase = 'lingering'
+    this.#ahead.drop()
+    this.#readOn()
+    this.#lastUnsent = 0
     this.#context.deadlines.arm(this, LINGER_MS)
     this.wire.end()
   }
@@ -380,7 +364,9 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     const tunnel = this.#tunnel
     this.#sink = null
     this.#tunnel = null
-    this.#destroy()
+    // A FIN would make what was sent look complete to whoever reads up to the end.
+    if (this.wire.unsent > 0 || (this.#phase === 'busy' && this.#responseBegun)) this.#reset()
+    else this.#destroy()
     sink?.clientGone(reason)
     tunnel?.gone()
   }
@@ -390,25 +376,18 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     this.wire.destroy()
   }
 
+  #reset(): void {
+    this.#leave()
+    this.wire.reset()
+  }
+
   #leave(): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
+    this.#ahead.drop()
     this.#context.deadlines.remove(this)
     this.#context.closed(this)
   }
 }
 
 const plainAnswer = (status: number): OutgoingHead => ({ status, reason: '', fields: '', length: 0, bodiless: false })
-
-/** 414 when the request line alone is too long, else 431. */
-function tooLarge(part: { readonly bytes: Buffer; readonly from: number; readonly to: number }): HeadFault {
-  const line = part.bytes.indexOf('\r\n', part.from, 'latin1')
-  return line < 0 || line >= part.to ? { status: 414, reason: 'target too long' } : { status: 431, reason: 'head too large' }
-}
-
-/** Empty lines before a request are passed over (RFC 9112 2.2): clients of old sent them after a body. */
-function skipEmptyLines(bytes: Buffer, from: number, to: number): number {
-  let at = from
-  while (at + 1 < to && at < from + 4 && bytes[at] === CR && bytes[at + 1] === LF) at += 2
-  return at
-}

@@ -1,8 +1,11 @@
-// A bound address of one worker: accepts connections within limits, and closes without resetting those that wait.
+// A bound address of one worker, warming → active → draining: accepts connections within limits, and closes without resetting those that wait.
 import net from 'node:net'
 import type { ListenerSettings } from '#src/snapshot.ts'
 import { Http1Connection, type DownstreamContext } from './http1.ts'
 import type { Peer } from './stream.ts'
+
+/** What a listener's connections share; a reload writes new values into it. */
+export type ListenerContext = { -readonly [Key in keyof DownstreamContext]: DownstreamContext[Key] }
 
 export interface ListenerOptions {
   readonly settings: ListenerSettings
@@ -10,20 +13,30 @@ export interface ListenerOptions {
   readonly index: number
   /** Each worker listens by itself, and the kernel spreads connections. */
   readonly reusePort: boolean
-  readonly context: DownstreamContext
-  /** Whether one more connection from this address may be taken; it is then counted. */
-  admit(address: string, listener: number): boolean
+  readonly context: Omit<DownstreamContext, 'closed' | 'draining'>
+  /** Whether one more connection from this address may be taken. */
+  admit(address: string): boolean
   isTrusted(address: string): boolean
-  accepted(connection: Http1Connection): void
+  accepted(listener: Listener, address: string): void
+  closed(listener: Listener, address: string): void
   boundaryError(error: unknown): void
 }
 
 /** Connections that may wait to be accepted. */
 const BACKLOG = 4096
+/** How long a listener may wait for a moment without new connections before it closes all the same. */
+const QUIET_MS = 500
+/** A connection this young has a request on its way, most likely: it is not closed before it could ask. */
+const FRESH_MS = 1000
 
 export class Listener {
+  /** Its place among the settings' listeners; a reload may move it. */
+  index: number
+  readonly context: ListenerContext
   readonly #server: net.Server
   readonly #options: ListenerOptions
+  /** Open connections, and since when. */
+  readonly #connections = new Map<Http1Connection, number>()
   #accepts = 0
 
   /** Listens, or rejects with the system's error. */
@@ -43,6 +56,8 @@ export class Listener {
 
   private constructor(options: ListenerOptions) {
     this.#options = options
+    this.index = options.index
+    this.context = { ...options.context, draining: false, closed: (connection) => this.#closed(connection) }
     this.#server = net.createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
       try {
         this.#accept(socket)
@@ -53,27 +68,49 @@ export class Listener {
     })
   }
 
-  get port(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
+  /** Open connections. */
+  get size(): number {
+    return this.#connections.size
   }
 
   #accept(socket: net.Socket): void {
     this.#accepts++
-    const { index, context } = this.#options
     const remote = socket.remoteAddress
     if (remote === undefined) return void socket.destroy() // gone already
     const address = remote.startsWith('::ffff:') ? remote.slice(7) : remote
-    if (!this.#options.admit(address, index)) return void socket.destroy()
-    const peer: Peer = { address, trusted: this.#options.isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0, listener: index }
-    this.#options.accepted(new Http1Connection(context, socket, peer))
+    if (!this.#options.admit(address)) return void socket.destroy()
+    const peer: Peer = { address, trusted: this.#options.isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0 }
+    this.#connections.set(new Http1Connection(this.context, socket, peer), this.context.deadlines.now)
+    this.#options.accepted(this, address)
+  }
+
+  #closed(connection: Http1Connection): void {
+    if (this.#connections.delete(connection)) this.#options.closed(this, connection.peer.address)
+  }
+
+  /** Takes nothing new; every response now ends its connection, and idle ones end at once. Resolves when nothing new can come. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.context.draining = true
+    await this.#stopListening(Math.min(QUIET_MS, deadlineMs))
+    const { now } = this.context.deadlines
+    for (const [connection, since] of this.#connections) if (connection.idle && now - since >= FRESH_MS) connection.finish()
+    if (this.#connections.size > 0) setTimeout(() => this.#finishIdle(), FRESH_MS).unref()
+  }
+
+  #finishIdle(): void {
+    for (const connection of this.#connections.keys()) if (connection.idle) connection.finish()
+  }
+
+  /** Ends every connection, whatever it is doing. */
+  cut(): void {
+    for (const connection of [...this.#connections.keys()]) connection.shut()
   }
 
   /**
    * Stops listening in a turn of the loop that accepted nothing: closing one of several sockets on a port resets what its
    * queue holds (measured: 99 of 200), and an idle turn is one whose queue was empty. Gives up waiting at `deadlineMs`.
    */
-  async close(deadlineMs: number): Promise<void> {
+  async #stopListening(deadlineMs: number): Promise<void> {
     const until = performance.now() + deadlineMs
     for (let quiet = 0; quiet < 2 && performance.now() < until; ) {
       const before = this.#accepts

@@ -12,8 +12,6 @@ export interface Peer {
   readonly scheme: 'http' | 'https'
   /** The port it connected to. */
   readonly localPort: number
-  /** Index into the settings' listeners. */
-  readonly listener: number
 }
 
 /** Where a request goes: the exchange that answers it. Spans are gone when the call returns. */

@@ -17,6 +17,7 @@ const SEMICOLON = 0x3b
 
 /** Octets of chunk extensions that one message may have; nobody uses them, and they carry nothing on. */
 const MAX_EXTENSIONS = 4096
+/** Octets of the trailer section, its empty line included. */
 const MAX_TRAILERS = 16 * 1024
 const MAX_TRAILER_FIELDS = 64
 /** 2^52: beyond it sizes are no longer exact. */
@@ -126,12 +127,14 @@ export class ChunkedDecoder {
   /** Takes octets up to the empty line that ends the message; returns where it stopped. */
   #readTrailers(bytes: Buffer, from: number, to: number): number {
     const before = this.#trailerText.length
-    const text = this.#trailerText + bytes.latin1Slice(from, Math.min(to, from + MAX_TRAILERS + 4 - before))
+    const text = this.#trailerText + bytes.latin1Slice(from, Math.min(to, from + MAX_TRAILERS - before))
     if (text.startsWith('\r\n')) return this.#finish('', from + 2 - before)
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
     if (end >= 0) return this.#finish(text.slice(0, end + 2), from + end + 4 - before)
-    const bad = text.length > MAX_TRAILERS ? 'trailers too long' : /(^|[^\r])\n/.test(text) ? 'bare LF in trailers' : ''
-    if (bad !== '') this.#refuse(bad)
+    if (text.length >= MAX_TRAILERS) this.#refuse('trailers too long')
+    for (let at = text.indexOf('\n', before); at >= 0; at = text.indexOf('\n', at + 1)) {
+      if (text.charCodeAt(at - 1) !== CR) this.#refuse('bare LF in trailers')
+    }
     this.#trailerText = text
     return to
   }

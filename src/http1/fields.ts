@@ -1,9 +1,9 @@
 // Header and trailer lines: the strict scan that both kinds of message share (RFC 9112 section 5, RFC 9110 section 5).
 
-/** Characters of a token (RFC 9110 5.6.2): names, methods. 1: allowed, 2: allowed and `_`. */
+/** Characters of a token (RFC 9110 5.6.2): names, methods. 1: letters, digits and `-`; 2: the others, which some servers read as `-`. */
 export const tokenChar = new Uint8Array(256)
-for (const char of "!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") tokenChar[char.charCodeAt(0)] = 1
-tokenChar['_'.charCodeAt(0)] = 2
+for (const char of '-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz') tokenChar[char.charCodeAt(0)] = 1
+for (const char of "!#$%&'*+.^_`|~") tokenChar[char.charCodeAt(0)] = 2
 
 /** Characters of a field value (RFC 9110 5.5): HTAB, SP, visible ASCII, obs-text. */
 const valueChar = new Uint8Array(256).fill(1, 0x20)
@@ -33,8 +33,8 @@ export class FieldScanner {
   valueEnd = 0
   /** Start of the next line. */
   lineEnd: number
-  /** The name has an underscore in it. */
-  underscore = false
+  /** The name has an underscore in it, or another character that some servers read as `-`. */
+  unusual = false
   fault: FieldFault = ''
   #left: number
 
@@ -51,14 +51,14 @@ export class FieldScanner {
     if (at >= text.length) return false
     if (this.#left-- <= 0) return this.#refuse('too many fields')
     this.lineStart = at
-    this.underscore = false
+    this.unusual = false
     let code = text.charCodeAt(at)
     if (code === SPACE || code === TAB) return this.#refuse('folded line')
     while (code !== COLON) {
       const kind = tokenChar[code]
       if (kind !== 1) {
         if (kind !== 2) return this.#refuse('bad field name')
-        this.underscore = true
+        this.unusual = true
       }
       code = text.charCodeAt(++at)
     }

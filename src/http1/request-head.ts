@@ -127,8 +127,8 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
   const scanner = new FieldScanner(text, keptFrom, limits.headers)
   while (scanner.next()) {
     let kind = classify(text, scanner.lineStart, scanner.nameEnd)
-    // Servers that turn both `-` and `_` into `_` would read it as one of those that we set or read.
-    if (scanner.underscore && kind === KEEP && isKnown(scanner.name().replaceAll('_', '-'))) kind = DROP
+    // Servers that turn `-` and `_` (CGI, WSGI, Rack), or all that is no letter, into `_` would read it as one of those that we set or read.
+    if (scanner.unusual && kind === KEEP && isKnown(scanner.name().replace(/[^a-z0-9]/g, '-'))) kind = DROP
     if (kind === KEEP) continue
     switch (kind) {
       case HOST:
@@ -153,7 +153,7 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
         coding = scanner.value()
         break
       case EXPECT:
-        expect = scanner.value()
+        expect = expect === undefined ? scanner.value() : `${expect},${scanner.value()}`
         break
       case UPGRADE:
         upgrade = scanner.value()
@@ -250,10 +250,12 @@ function locate(method: string, target: string, host: string | undefined, minor:
   const authority = absolute[2]!
   const parsed = parseAuthority(authority)
   if (parsed === undefined) return fault(400, 'invalid authority in the target')
-  const usual = absolute[1] === '' ? '80' : '443'
-  if (named !== undefined && (named.host !== parsed.host || (named.port || usual) !== (parsed.port || usual))) return fault(400, 'Host differs from the target')
+  const usual = absolute[1] === '' ? 80 : 443
+  if (named !== undefined && (named.host !== parsed.host || Number(named.port || usual) !== Number(parsed.port || usual))) return fault(400, 'Host differs from the target')
   const rest = absolute[3]!
-  return { origin: rest.startsWith('/') ? rest : `/${rest}`, host: parsed.host, authority, ownHost: true }
+  // RFC 9112 3.2.4: without a path, OPTIONS asks about the server itself.
+  const origin = rest === '' && method === 'OPTIONS' ? '*' : rest.startsWith('/') ? rest : `/${rest}`
+  return { origin, host: parsed.host, authority, ownHost: true }
 }
 
 /** What a trusted peer said in one of the forwarding fields. */

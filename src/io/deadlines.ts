@@ -6,7 +6,7 @@ export interface Timed {
   deadline: number
   /** The tick in whose bucket it lies; 0: in none. Written by `Deadlines` alone. */
   bucketTick: number
-  /** Called once, at or up to one tick after the deadline. */
+  /** Called once, at or up to two ticks after the deadline. */
   expired(): void
 }
 
@@ -19,22 +19,26 @@ const BUCKETS = 512
 export class Deadlines {
   readonly #buckets: Set<Timed>[] = Array.from({ length: BUCKETS }, () => new Set())
   readonly #tickMs: number
+  readonly #startedAt: number
   #tick = 1
   /** The time of the last tick. Coarse: use it for deadlines, not for measuring. */
   now: number
 
   constructor(now: number, tickMs = 100) {
     this.now = now
+    this.#startedAt = now
     this.#tickMs = tickMs
   }
 
   /** Sets the deadline `ms` from now, in place of an earlier one. */
   arm(timed: Timed, ms: number): void {
     timed.deadline = this.now + ms + this.#tickMs // `now` may be a tick old: never early
-    const tick = this.#tick + Math.min(BUCKETS - 1, Math.max(1, Math.ceil((ms + this.#tickMs) / this.#tickMs)))
-    if (timed.bucketTick !== 0 && timed.bucketTick <= tick) return
-    this.#leaveBucket(timed)
-    this.#enterBucket(timed, tick)
+    const tick = this.#tickIn(ms + this.#tickMs)
+    if (timed.bucketTick !== 0) {
+      if (timed.bucketTick <= tick) return
+      this.#bucket(timed.bucketTick).delete(timed)
+    }
+    this.#enter(timed, tick)
   }
 
   /** No deadline for now; the next one is likely to come soon. */
@@ -45,43 +49,54 @@ export class Deadlines {
   /** No deadline ever again: the wheel forgets it, so that what is closed is not kept in memory until its bucket comes due. */
   remove(timed: Timed): void {
     timed.deadline = 0
-    this.#leaveBucket(timed)
-  }
-
-  #enterBucket(timed: Timed, tick: number): void {
-    timed.bucketTick = tick
-    this.#buckets[tick % BUCKETS]!.add(timed)
-  }
-
-  #leaveBucket(timed: Timed): void {
     if (timed.bucketTick === 0) return
-    this.#buckets[timed.bucketTick % BUCKETS]!.delete(timed)
+    this.#bucket(timed.bucketTick).delete(timed)
     timed.bucketTick = 0
   }
 
-  /** Moves the clock; calls what has expired. An error of one goes to `failed`, the others go on. */
+  /** Moves the clock, however far; calls what has expired. An error of one goes to `failed`, the others go on. */
   advance(now: number, failed: (error: unknown, timed: Timed) => void): void {
     this.now = now
-    this.#tick++
-    const bucket = this.#buckets[this.#tick % BUCKETS]!
-    if (bucket.size === 0) return
-    this.#buckets[this.#tick % BUCKETS] = new Set()
-    for (const timed of bucket) {
-      if (timed.bucketTick !== this.#tick) continue // moved by one that expired just before it
-      timed.bucketTick = 0
-      if (timed.deadline === 0) continue
-      if (timed.deadline > now) {
-        const left = timed.deadline - now
-        const tick = this.#tick + Math.min(BUCKETS - 1, Math.max(1, Math.ceil(left / this.#tickMs)))
-        this.#enterBucket(timed, tick)
-        continue
-      }
-      timed.deadline = 0
-      try {
-        timed.expired()
-      } catch (error) {
-        failed(error, timed)
+    const last = 1 + Math.floor((now - this.#startedAt) / this.#tickMs)
+    if (last - this.#tick > BUCKETS) this.#tick = last - BUCKETS // asleep for longer than the wheel is round: each bucket once
+    while (this.#tick < last) {
+      this.#tick++
+      const bucket = this.#bucket(this.#tick)
+      if (bucket.size === 0) continue
+      this.#buckets[this.#tick % BUCKETS] = new Set()
+      for (const timed of bucket) {
+        if (timed.bucketTick % BUCKETS !== this.#tick % BUCKETS) continue // moved by one that expired just before it
+        timed.bucketTick = 0
+        this.#turn(timed, failed)
       }
     }
+  }
+
+  /** Its bucket has come due: it expires, waits on, or had no deadline any more. */
+  #turn(timed: Timed, failed: (error: unknown, timed: Timed) => void): void {
+    if (timed.deadline === 0) return
+    if (timed.deadline > this.now) {
+      this.#enter(timed, this.#tickIn(timed.deadline - this.now))
+      return
+    }
+    timed.deadline = 0
+    try {
+      timed.expired()
+    } catch (error) {
+      failed(error, timed)
+    }
+  }
+
+  #enter(timed: Timed, tick: number): void {
+    timed.bucketTick = tick
+    this.#bucket(tick).add(timed)
+  }
+
+  #tickIn(ms: number): number {
+    return this.#tick + Math.min(BUCKETS - 1, Math.max(1, Math.ceil(ms / this.#tickMs)))
+  }
+
+  #bucket(tick: number): Set<Timed> {
+    return this.#buckets[tick % BUCKETS]!
   }
 }

@@ -56,12 +56,13 @@ export class Pending {
   consume(at: number): void {
     this.#from = at
     this.#searched = Math.max(this.#searched, at)
+    this.#checked = at
   }
 
-  /** Where the empty line of a head begins, or -1 if it has not come yet. */
+  /** Where the empty line of the first head begins, or -1 if it has not come yet. */
   headEnd(): number {
     const found = this.#bytes.subarray(0, this.#end).indexOf('\r\n\r\n', Math.max(this.#from, this.#searched - 3), 'latin1')
-    this.#searched = this.#end
+    this.#searched = found < 0 ? this.#end : found // another head may follow this one
     return found
   }
 

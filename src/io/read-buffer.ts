@@ -8,6 +8,8 @@ const ROOM_AFTER = 8
 export const SHARED_BYTES = 64 * 1024
 /** Size of the buffer of its own that a long body gets (measured in bench/README.md: larger ones gain nothing). */
 export const BODY_BYTES = 256 * 1024
+/** A read's worth of body and the head before it. */
+const SCRATCH_BYTES = SHARED_BYTES + 8 * 1024
 /** Idle body buffers that a thread keeps; above that they are left to the garbage collector. */
 const KEPT = 16
 
@@ -36,6 +38,22 @@ export class ReadBuffers {
     this.#held = held
   }
 
+  #scratch: Buffer | null = null
+
+  /**
+   * Memory for a copy that is written at once, at least `size` octets: the same one each time, as the kernel usually takes all of it
+   * (a new one for each copy made the garbage collector work: bench/README.md). When it does not, call `loseScratch`.
+   */
+  scratch(size: number): Buffer {
+    if (this.#scratch === null || this.#scratch.length < size) this.#scratch = Buffer.allocUnsafeSlow(Math.max(size, SCRATCH_BYTES))
+    return this.#scratch
+  }
+
+  /** The scratch memory is still being written from: the next copy gets another. */
+  loseScratch(): void {
+    this.#scratch = null
+  }
+
   /** A buffer for one long body; give it back with `give`, or, when a write may still read it, with `drop`. */
   take(): ReadBuffer {
     this.#held(BODY_BYTES)
@@ -51,7 +69,7 @@ export class ReadBuffers {
     this.#held(-BODY_BYTES)
   }
 
-  /** Counts a copy of body octets that waits in a socket (negative: it has gone). */
+  /** Counts body octets that are kept, or wait in a socket (negative: they have gone). */
   count(change: number): void {
     this.#held(change)
   }

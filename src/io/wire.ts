@@ -21,6 +21,14 @@ export interface WireContext {
   boundaryError(error: unknown): void
 }
 
+/** How a connection is opened. */
+export interface Dial {
+  /** Must not throw: what goes wrong is an `error` of the socket. */
+  open(onread: net.OnReadOpts): net.Socket
+  /** The socket's event that says that it can be written to. */
+  readonly ready: 'connect' | 'secureConnect'
+}
+
 /** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
 const SMALL = 4096
 
@@ -29,6 +37,7 @@ export class Wire {
   readonly #context: WireContext
   readonly #owner: WireOwner
   readonly #flushed: (error?: Error | null) => void
+  readonly #decrypts: boolean
   /** The buffer that a long body is read into; null: the shared one. */
   #own: ReadBuffer | null = null
   /** The buffer that the next read goes into. */
@@ -52,16 +61,17 @@ export class Wire {
     })
   }
 
-  /** Opens a connection; `connected` is called when it is there, `owner.onClose` when it fails. */
-  static connect(context: WireContext, owner: WireOwner, to: net.TcpNetConnectOpts, connected: () => void): Wire {
-    const wire = new Wire(context, owner, (onread) => net.connect({ ...to, onread, noDelay: true, allowHalfOpen: true }))
-    wire.socket.once('connect', () => wire.#guarded(connected))
+  /** Opens a connection as `dial` says; `connected` is called when it is there, `owner.onClose` when it fails. */
+  static connect(context: WireContext, owner: WireOwner, dial: Dial, connected: () => void): Wire {
+    const wire = new Wire(context, owner, dial.open, dial.ready === 'secureConnect')
+    wire.socket.once(dial.ready, () => wire.#guarded(connected))
     return wire
   }
 
-  constructor(context: WireContext, owner: WireOwner, open: (onread: net.OnReadOpts) => net.Socket) {
+  constructor(context: WireContext, owner: WireOwner, open: (onread: net.OnReadOpts) => net.Socket, decrypts = false) {
     this.#context = context
     this.#owner = owner
+    this.#decrypts = decrypts
     this.#flushed = () => this.#afterFlush()
     const shared = context.buffers.shared
     this.#reading = shared
@@ -97,7 +107,12 @@ export class Wire {
     return this.socket.writableLength === 0
   }
 
-  /** This wire may not read at the moment. */
+  /** The kernel would not take what was written last, nor anything after it. */
+  get refused(): boolean {
+    return this.socket.errored !== null
+  }
+
+  /** This wire may not read at the moment. A TLS socket may all the same hand over what it has decrypted already (32 KiB at most). */
   get held(): boolean {
     return this.#holds > 0
   }
@@ -143,18 +158,24 @@ export class Wire {
 
   /** The shared buffer is overwritten by the next read of any socket: what is written later must be a copy. */
   #writeCopy(text: string, bytes: Buffer, from: number, to: number): void {
-    const copy = Buffer.allocUnsafeSlow(text.length + to - from)
+    const { buffers } = this.#context
+    const size = text.length + to - from
+    const copy = buffers.scratch(size)
     copy.latin1Write(text, 0, text.length)
     bytes.copy(copy, text.length, from, to)
-    this.socket.write(copy, this.#flushed)
+    this.socket.write(copy.subarray(0, size), this.#flushed)
     if (this.socket.writableLength === 0) return
-    this.#copied += copy.length
-    this.#context.buffers.count(copy.length)
+    buffers.loseScratch()
+    this.#copied += size
+    buffers.count(size)
   }
 
-  /** From the next read on, this wire reads into a buffer of its own. */
+  /**
+   * From the next read on, this wire reads into a buffer of its own. Not where TLS decrypts: it reads on while held, and would
+   * overwrite what is being written; what it reads is copied instead.
+   */
   readLongBody(): void {
-    if (this.#own === null) this.#own = this.#context.buffers.take()
+    if (this.#own === null && !this.#decrypts) this.#own = this.#context.buffers.take()
   }
 
   /** The body that this wire read is over: it may read on, though `sink` may still be writing the body's last octets. */

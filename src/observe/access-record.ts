@@ -30,8 +30,10 @@ export interface AccessRecord {
 }
 
 // A template with one test for each text costs a third of JSON.stringify (bench/README.md).
-const special = /["\\\x00-\x1f\x7f-\u{10ffff}]/u
-const text = (value: string): string => (special.test(value) ? JSON.stringify(value) : `"${value}"`)
+const special = /["\\\x00-\x1f\x7f-\uffff]/
+const text = (value: string): string => (special.test(value) ? escaped(value) : `"${value}"`)
+/** ASCII alone: lines are written octet by octet. */
+const escaped = (value: string): string => JSON.stringify(value).replace(/[\x7f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 const thousandths = (ms: number): number => Math.round(ms * 1000) / 1000
 
 /** The line, with its end. `time` is ISO 8601. */

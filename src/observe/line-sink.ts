@@ -7,8 +7,8 @@ export interface LineSink {
   readonly pendingBytes: number
   /** Records that were never written: no room, or the outlet failed. */
   readonly dropped: number
-  /** Takes one or more full lines (each with its newline) that hold `records` records; never blocks, never throws. */
-  write(batch: string, records: number): void
+  /** Takes one or more full lines (each with its newline; octets are taken over, not copied) that hold `records` records; never blocks, never throws. */
+  write(batch: string | Uint8Array, records: number): void
   /** Opens a file anew at the next write (SIGHUP). */
   reopen(): void
   /** Resolves when nothing is pending, or when the deadline has passed. */
@@ -28,8 +28,7 @@ export interface LineSinkOptions {
 const CHUNK_BYTES = 256 * 1024
 
 interface Batch {
-  readonly text: string
-  readonly bytes: number
+  readonly bytes: Uint8Array
   readonly records: number
 }
 
@@ -65,14 +64,14 @@ class BoundedSink implements LineSink {
     return this.#dropped
   }
 
-  write(text: string, records: number): void {
-    const bytes = Buffer.byteLength(text)
-    if (this.#closed || this.#pendingBytes + bytes > this.#options.maxPendingBytes) {
+  write(batch: string | Uint8Array, records: number): void {
+    const bytes = typeof batch === 'string' ? Buffer.from(batch) : batch
+    if (this.#closed || this.#pendingBytes + bytes.length > this.#options.maxPendingBytes) {
       this.#dropped += records
       return
     }
-    this.#queue.push({ text, bytes, records })
-    this.#pendingBytes += bytes
+    this.#queue.push({ bytes, records })
+    this.#pendingBytes += bytes.length
     this.#pendingRecords += records
     this.#pumping ??= this.#pump()
   }
@@ -102,17 +101,18 @@ class BoundedSink implements LineSink {
   async #pump(): Promise<void> {
     while (this.#queue.length > 0) {
       const batches = this.#takeChunk()
-      const records = sum(batches, 'records')
+      const records = batches.reduce((total, batch) => total + batch.records, 0)
+      const bytes = batches.length === 1 ? batches[0]!.bytes : Buffer.concat(batches.map((batch) => batch.bytes))
       let written = true
       try {
-        await this.#outlet.put(Buffer.from(batches.map(({ text }) => text).join('')))
+        await this.#outlet.put(bytes)
         this.#reported = ''
       } catch (error) {
         written = false
         this.#report(error)
       }
       if (this.#ended) break
-      this.#pendingBytes -= sum(batches, 'bytes')
+      this.#pendingBytes -= bytes.length
       this.#pendingRecords -= records
       if (!written) this.#dropped += records
     }
@@ -121,7 +121,7 @@ class BoundedSink implements LineSink {
 
   #takeChunk(): Batch[] {
     let count = 0
-    for (let bytes = 0; count < this.#queue.length && bytes < CHUNK_BYTES; count++) bytes += this.#queue[count]!.bytes
+    for (let bytes = 0; count < this.#queue.length && bytes < CHUNK_BYTES; count++) bytes += this.#queue[count]!.bytes.length
     return this.#queue.splice(0, count)
   }
 
@@ -131,8 +131,4 @@ class BoundedSink implements LineSink {
     this.#reported = reason
     this.#options.report?.(reason)
   }
-}
-
-function sum(batches: readonly Batch[], what: 'bytes' | 'records'): number {
-  return batches.reduce((total, batch) => total + batch[what], 0)
 }

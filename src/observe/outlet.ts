@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 /** One writer at a time: the next `put` waits for the one before it. */
 export interface Outlet {
   /** Writes all of it; rejects with what went wrong when some of it could not be written. */
-  put(bytes: Buffer): Promise<void>
+  put(bytes: Uint8Array): Promise<void>
   /** The next `put` opens the file anew; nothing to do for a stream. */
   reopen(): void
   /** Gives up what is being written. */
@@ -79,7 +79,7 @@ class DescriptorOutlet implements Outlet {
     this.#path = path
   }
 
-  async put(bytes: Buffer): Promise<void> {
+  async put(bytes: Uint8Array): Promise<void> {
     this.#busy = true
     try {
       const fd = await this.#current()
@@ -99,7 +99,7 @@ class DescriptorOutlet implements Outlet {
     if (!this.#busy) this.#release()
   }
 
-  async #writeAll(fd: number, bytes: Buffer): Promise<void> {
+  async #writeAll(fd: number, bytes: Uint8Array): Promise<void> {
     let at = 0
     while (at < bytes.length) {
       if (this.#closed) throw new Error('closed before all was written')

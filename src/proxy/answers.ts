@@ -4,8 +4,8 @@ import type { OutgoingHead } from '#src/http1/response-text.ts'
 
 /** Why a request was not answered by an upstream; the access log's `reason`. */
 export type Reason =
-  | 'no_route' | 'not_ready' | 'route_problem' | 'service_gone' | 'no_endpoint' | 'overloaded' | 'bad_path' | 'draining'
-  | 'connect_failed' | 'upstream_reset' | 'upstream_malformed' | 'upstream_head_timeout' | 'upstream_body_timeout' | 'total_timeout' | 'upgrade_refused'
+  | 'no_route' | 'not_ready' | 'route_problem' | 'service_gone' | 'no_endpoint' | 'overloaded' | 'bad_path'
+  | 'connect_failed' | 'upstream_reset' | 'upstream_malformed' | 'upstream_head_timeout' | 'upstream_body_timeout' | 'total_timeout'
 
 const answers: Readonly<Record<Reason, readonly [status: number, words: string, retryAfterSeconds: number]>> = {
   no_route: [404, 'no route for this host and path', 0],
@@ -15,14 +15,12 @@ const answers: Readonly<Record<Reason, readonly [status: number, words: string, 
   no_endpoint: [503, 'no endpoint of the service is ready', 2],
   overloaded: [503, 'too many requests at once', 1],
   bad_path: [400, 'the path is not acceptable', 0],
-  draining: [503, 'going down', 1],
   connect_failed: [502, 'the service could not be reached', 0],
   upstream_reset: [502, 'the service broke off', 0],
   upstream_malformed: [502, 'the service answered with something that is not HTTP', 0],
   upstream_head_timeout: [504, 'the service did not answer in time', 0],
   upstream_body_timeout: [504, 'the service did not answer in time', 0],
   total_timeout: [504, 'the request took too long', 0],
-  upgrade_refused: [502, 'the service broke off', 0],
 }
 
 export interface Answer {

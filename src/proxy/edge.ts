@@ -1,7 +1,7 @@
-// The clients of one worker: its listeners, its connections, their limits, and how it all ends.
+// The clients of one worker: its listeners, their limits, and how it all ends.
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
-import type { Http1Connection, DownstreamContext } from '#src/downstream/http1.ts'
-import { Listener } from '#src/downstream/listener.ts'
+import type { DownstreamContext } from '#src/downstream/http1.ts'
+import { Listener, type ListenerOptions } from '#src/downstream/listener.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
 import { MAX_LISTENERS, workerCounters } from '#src/observe/counters.ts'
 import { Exchange } from './exchange.ts'
@@ -21,67 +21,77 @@ const clientTerms = ({ client, limits, via }: DataPlaneSettings): Pick<Downstrea
 
 const addressOf = ({ host, port }: ListenerSettings): string => `${host} ${port}`
 
-/** How long a listener may wait for a moment without new connections before it closes all the same. */
-const QUIET_MS = 500
-
 export class Edge {
   readonly #plane: Plane
   readonly #options: EdgeOptions
-  readonly #connections = new Set<Http1Connection>()
+  readonly #active = new Map<string, Listener>()
+  /** Listeners that take nothing new and still have connections. */
+  readonly #leaving = new Set<Listener>()
   readonly #perAddress = new Map<string, number>()
-  readonly #context: { -readonly [Key in keyof DownstreamContext]: DownstreamContext[Key] }
-  readonly #listeners = new Map<string, Listener>()
+  #open = 0
+  /** One change of listeners after the other: two at once would both open what is new. */
+  #changing: Promise<void> = Promise.resolve()
+  #draining = false
   #emptied: (() => void) | null = null
 
   constructor(options: EdgeOptions) {
-    const { plane } = options
     this.#options = options
-    this.#plane = plane
-    this.#context = {
-      buffers: options.buffers,
+    this.#plane = options.plane
+  }
+
+  /**
+   * Listens on these and no others; listeners that are there already keep their sockets, those that are no more wanted drain. Takes
+   * the settings' other terms too. Rejects with the first error; those that could be bound stay.
+   */
+  listen(settings: DataPlaneSettings, reusePort: boolean): Promise<void> {
+    const changed = this.#changing.then(() => this.#change(settings, reusePort))
+    this.#changing = changed.catch(() => undefined)
+    return changed
+  }
+
+  async #change(settings: DataPlaneSettings, reusePort: boolean): Promise<void> {
+    if (this.#draining) return
+    const terms = clientTerms(settings)
+    for (const listener of [...this.#active.values(), ...this.#leaving]) Object.assign(listener.context, terms)
+    const wanted = new Set(settings.listeners.map(addressOf))
+    for (const [address, listener] of this.#active) {
+      if (wanted.has(address)) continue
+      this.#active.delete(address)
+      listener.index = MAX_LISTENERS // whoever takes its place is counted there alone
+      this.#leaving.add(listener)
+      void listener.drain(Number.POSITIVE_INFINITY).then(() => this.#forgetEmpty(listener))
+    }
+    const opened = await Promise.allSettled(settings.listeners.map(async (each, index) => {
+      const address = addressOf(each)
+      const there = this.#active.get(address)
+      if (there === undefined) this.#active.set(address, await this.#listen(each, index, settings, reusePort))
+      else there.index = index
+    }))
+    this.#recount()
+    for (const result of opened) if (result.status === 'rejected') throw result.reason
+  }
+
+  #listen(settings: ListenerSettings, index: number, all: DataPlaneSettings, reusePort: boolean): Promise<Listener> {
+    const plane = this.#plane
+    const { buffers, boundaryError } = this.#options
+    const context: ListenerOptions['context'] = {
+      buffers,
       deadlines: plane.deadlines,
-      boundaryError: options.boundaryError,
-      ...clientTerms(plane.settings),
-      draining: false,
+      boundaryError,
+      ...clientTerms(all),
       handle: (stream, head, bytes, from, to, end, trailers) => {
         const exchange = new Exchange(plane, stream, head)
         exchange.start(bytes, from, to, end, trailers)
         return exchange
       },
       refused: (peer, fault) => refusedRecord(plane, peer, fault),
-      closed: (connection) => this.#closed(connection),
     }
-  }
-
-  /**
-   * Listens on these and no others; listeners that are there already keep their sockets. Takes the settings' other terms too.
-   * Rejects with the first error; those that could be bound stay.
-   */
-  async listen(settings: DataPlaneSettings, reusePort: boolean): Promise<void> {
-    Object.assign(this.#context, clientTerms(settings))
-    const wanted = new Set(settings.listeners.map(addressOf))
-    for (const [address, listener] of this.#listeners) {
-      if (wanted.has(address)) continue
-      this.#listeners.delete(address)
-      void listener.close(QUIET_MS)
-    }
-    await Promise.all(settings.listeners.map(async (listener, index) => {
-      const address = addressOf(listener)
-      if (this.#listeners.has(address)) return
-      this.#listeners.set(address, await this.#open(listener, index, reusePort))
-    }))
-  }
-
-  #open(settings: ListenerSettings, index: number, reusePort: boolean): Promise<Listener> {
     return Listener.open({
-      settings,
-      index,
-      reusePort,
-      context: this.#context,
-      admit: (address, listener) => this.#admit(address, listener),
+      settings, index, reusePort, context, boundaryError,
+      admit: (address) => this.#admit(address),
       isTrusted: (address) => this.#isTrusted(address),
-      accepted: (connection) => this.#connections.add(connection),
-      boundaryError: this.#options.boundaryError,
+      accepted: (listener, address) => this.#accepted(listener, address),
+      closed: (listener, address) => this.#closed(listener, address),
     })
   }
 
@@ -90,10 +100,10 @@ export class Edge {
    * Tunnels have no end of their own: they are closed at the deadline too.
    */
   async drain(deadlineMs: number): Promise<void> {
-    this.#context.draining = true
-    await Promise.all([...this.#listeners.values()].map((listener) => listener.close(Math.min(QUIET_MS, deadlineMs))))
-    for (const connection of [...this.#connections]) if (connection.idle) connection.finish()
-    if (this.#connections.size === 0) return
+    this.#draining = true
+    await this.#changing
+    await Promise.all([...this.#active.values()].map((listener) => listener.drain(deadlineMs)))
+    if (this.#open === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, deadlineMs)
       this.#emptied = () => {
@@ -101,7 +111,7 @@ export class Edge {
         resolve()
       }
     })
-    for (const connection of [...this.#connections]) connection.shut()
+    for (const listener of [...this.#active.values(), ...this.#leaving]) listener.cut()
   }
 
   #isTrusted(address: string): boolean {
@@ -109,30 +119,44 @@ export class Edge {
     return this.#plane.trusted.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
   }
 
-  #admit(address: string, listener: number): boolean {
+  #admit(address: string): boolean {
     const { limits } = this.#plane.settings
-    const already = limits.connectionsPerAddress === 0 ? 0 : (this.#perAddress.get(address) ?? 0)
-    if (this.#connections.size >= limits.connections || (limits.connectionsPerAddress > 0 && already >= limits.connectionsPerAddress)) {
-      this.#plane.count('connections_refused_total', 1)
-      return false
-    }
-    if (limits.connectionsPerAddress > 0) this.#perAddress.set(address, already + 1)
-    this.#plane.count('connections_accepted_total', 1)
-    this.#countOpen(listener, 1)
-    return true
+    const fromThere = limits.connectionsPerAddress === 0 ? -1 : (this.#perAddress.get(address) ?? 0)
+    if (this.#open < limits.connections && fromThere < limits.connectionsPerAddress) return true
+    this.#plane.count('connections_refused_total', 1)
+    return false
   }
 
-  #closed(connection: Http1Connection): void {
-    this.#connections.delete(connection)
-    const { address, listener } = connection.peer
+  #accepted(listener: Listener, address: string): void {
+    if (this.#plane.settings.limits.connectionsPerAddress > 0) this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
+    this.#plane.count('connections_accepted_total', 1)
+    this.#count(listener, 1)
+  }
+
+  #closed(listener: Listener, address: string): void {
     const open = this.#perAddress.get(address)
     if (open === 1) this.#perAddress.delete(address)
     else if (open !== undefined) this.#perAddress.set(address, open - 1)
-    this.#countOpen(listener, -1)
-    if (this.#connections.size === 0) this.#emptied?.()
+    this.#count(listener, -1)
+    this.#forgetEmpty(listener)
+    if (this.#open === 0) this.#emptied?.()
   }
 
-  #countOpen(listener: number, change: number): void {
-    this.#options.counters[workerCounters.length + Math.min(listener, MAX_LISTENERS - 1)]! += change
+  #forgetEmpty(listener: Listener): void {
+    if (listener.size === 0) this.#leaving.delete(listener)
+  }
+
+  #count(listener: Listener, change: number): void {
+    this.#open += change
+    this.#options.counters[cellOf(listener)]! += change
+  }
+
+  /** Places may have changed: each listener's connections are counted where it now stands. */
+  #recount(): void {
+    const { counters } = this.#options
+    counters.fill(0, workerCounters.length, workerCounters.length + MAX_LISTENERS)
+    for (const listener of [...this.#active.values(), ...this.#leaving]) counters[cellOf(listener)]! += listener.size
   }
 }
+
+const cellOf = ({ index }: Listener): number => workerCounters.length + Math.min(index, MAX_LISTENERS - 1)

@@ -1,16 +1,16 @@
 // One request and its response: route, pick, attempt, forward, account. The life of a request (DESIGN section 3) in code.
 import type { Timed } from '#src/io/deadlines.ts'
-import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
+import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
 import { NO_LENGTH, UNKNOWN_LENGTH, type OutgoingHead } from '#src/http1/response-text.ts'
 import type { ClientGone, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
 import { cells, countExchange, attemptResults, type AttemptResult } from '#src/observe/counters.ts'
-import type { AccessRecord } from '#src/observe/access-record.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
 import type { ResponseSink, UpstreamConnection, UpstreamFailure } from '#src/upstream/connection.ts'
-import type { Endpoint, Waiter } from '#src/upstream/endpoint.ts'
-import { leaveQueue } from '#src/upstream/pool.ts'
+import type { Endpoint } from '#src/upstream/endpoint.ts'
+import type { Waiter } from '#src/upstream/pool.ts'
+import { accessRecord, debugField, type ExchangeFacts } from './account.ts'
 import { answerFor, statusOf, type Reason } from './answers.ts'
 import { forwarding, trustedForwarding } from './forwarding.ts'
 import type { Plane } from './plane.ts'
@@ -22,79 +22,91 @@ import { Upload } from './upload.ts'
 
 const noEndpoints: readonly Endpoint[] = []
 
-export class Exchange implements RequestSink, ResponseSink, Waiter, Timed {
+export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, ExchangeFacts {
   deadline = 0
   bucketTick = 0
+  readonly stream: ResponseStream
+  readonly head: RequestHead
+  readonly startedAt: number
+  path = ''
+  client: string
+  requestId = ''
+  route: CompiledRoute | null = null
+  endpoint: Endpoint | null = null
+  tried: readonly Endpoint[] = noEndpoints
+  attempts = 0
+  failure = ''
+  firstByteAt = 0
+  bytesOut = 0
   readonly #plane: Plane
-  readonly #stream: ResponseStream
-  readonly #head: RequestHead
-  readonly #startedAt: number
-  #path = ''
-  #client: string
-  #requestId = ''
   #text = ''
-  #route: CompiledRoute | null = null
   /** The connection that the request is written to, once it may be. */
   #connection: UpstreamConnection | null = null
   /** A connection that is being opened for this exchange. */
   #opening: UpstreamConnection | null = null
-  #endpoint: Endpoint | null = null
-  #tried: readonly Endpoint[] = noEndpoints
   #repeats = 0
   #staleRepeated = false
   /** The request's body; null when it has none. */
   #upload: Upload | null = null
+  #tunnel: Tunnel | null = null
   #upgrade = ''
   #queued = false
+  /** When waiting for a connection ends, and when all of it does. The worker's clock. */
+  #queuedUntil = 0
+  #endsAt = Number.POSITIVE_INFINITY
   #status = 0
-  #reason = ''
-  #bytesIn = 0
-  #bytesOut = 0
-  #firstByteAt = 0
+  #reason: Reason | '' = ''
   #over = false
 
   constructor(plane: Plane, stream: ResponseStream, head: RequestHead) {
     this.#plane = plane
-    this.#stream = stream
-    this.#head = head
-    this.#startedAt = plane.clock()
-    this.#client = stream.peer.address
+    this.stream = stream
+    this.head = head
+    this.startedAt = plane.clock()
+    this.client = stream.peer.address
     plane.count('exchanges', 1)
+  }
+
+  get bytesIn(): number {
+    return this.#upload?.bytes ?? this.#tunnel?.bytesUp ?? 0
   }
 
   /** Goes as far as it can at once; `bytes[from, to)` is the beginning of the body. */
   start(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     const plane = this.#plane
-    const head = this.#head
-    const { peer } = this.#stream
-    this.#requestId = plane.requestId()
+    const head = this.head
+    const { peer } = this.stream
+    this.requestId = plane.requestId()
     // 1. Who is asking.
     const told = peer.trusted
-      ? trustedForwarding(head, peer, plane.settings.via, this.#requestId, plane.trusted)
-      : forwarding(head, peer, plane.settings.via, this.#requestId)
-    this.#client = told.client
-    this.#requestId = told.requestId
+      ? trustedForwarding(head, peer, plane.settings.via, this.requestId, plane.trusted)
+      : forwarding(head, peer, plane.settings.via, this.requestId)
+    this.client = told.client
+    this.requestId = told.requestId
     // 2. Which route.
     const path = head.rawPath === '*' ? '*' : normalisePath(head.rawPath)
     if (path === undefined) return this.#refuse('bad_path')
-    this.#path = path
+    this.path = path
     if (plane.overloaded) return this.#refuse('overloaded')
     const route = matchRoute(plane.table, head.host, path === '*' ? '/' : path)
     if (route === undefined) return this.#refuse(plane.complete ? 'no_route' : 'not_ready')
-    this.#route = route
+    this.route = route
     route.service.cells[cells.inFlight]!++
     if (route.refuse !== '') return this.#refuse(route.refuse === 'vanished' ? 'service_gone' : 'route_problem')
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
     this.#text = requestText(head, path, told.fields, this.#upgrade)
     if (head.contentLength !== 0) {
-      this.#upload = new Upload(this.#stream.wire, head.contentLength)
+      this.#upload = new Upload(this.stream.wire, head.contentLength, plane.buffers)
       this.#upload.take(null, bytes, from, to, end, trailers)
     }
-    if (route.policy.totalTimeoutMs > 0) plane.deadlines.arm(this, route.policy.totalTimeoutMs)
+    if (route.policy.totalTimeoutMs > 0) {
+      this.#endsAt = this.startedAt + route.policy.totalTimeoutMs
+      this.#arm()
+    }
     route.service.budget.deposit()
     // 4. An endpoint, and if need be another.
-    this.#attempt()
+    this.#attempt(route)
   }
 
   requestBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
@@ -107,249 +119,220 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed {
     this.#finish(reason === 'malformed_body' ? 400 : reason === 'client_body_timeout' ? 408 : 499, reason)
   }
 
-  #attempt(): void {
-    const plane = this.#plane
-    const route = this.#route
-    if (route === null) return
-    const target = plane.pick(route, this.#tried, this.#head, this.#client, this.#path)
-    if (target === undefined) {
-      this.#refuse(this.#reason === '' ? 'no_endpoint' : (this.#reason as Reason))
-      return
-    }
-    this.#endpoint = target.endpoint
+  #attempt(route: CompiledRoute): void {
+    const target = this.#plane.pick(route, this.tried, this.head, this.client, this.path)
+    if (target === undefined) return this.#refuse(this.#reason === '' ? 'no_endpoint' : this.#reason)
+    this.endpoint = target.endpoint
+    this.#queuedUntil = 0
     target.endpoint.inFlight++
-    this.#acquire(target.endpoint)
+    this.#acquire(route, target.endpoint)
   }
 
-  #acquire(endpoint: Endpoint): void {
-    const got = this.#plane.acquire(endpoint, this, this, isIdempotent(this.#head.method))
+  #acquire(route: CompiledRoute, endpoint: Endpoint): void {
+    const trust = this.#staleRepeated ? 'new' : isIdempotent(this.head.method) ? 'any' : 'recent'
+    const got = this.#plane.poolOf(endpoint).acquire(this, this, trust, this.head.host)
     if (got === 'full') {
-      this.#leaveEndpoint()
-      this.#tried = [...this.#tried, endpoint]
+      this.#giveUpEndpoint(endpoint)
       this.#reason = 'overloaded'
-      this.#attempt()
+      this.#attempt(route)
     } else if (got === 'queued') {
       this.#queued = true
-      this.#plane.deadlines.arm(this, this.#plane.settings.upstream.queueMs)
-    } else if (got.ready) this.#send(got)
-    else this.#opening = got
+      if (this.#queuedUntil === 0) this.#queuedUntil = this.#plane.clock() + this.#plane.settings.upstream.queueMs
+      this.#arm()
+    } else {
+      this.attempts++
+      if (got.ready) this.#send(route, got)
+      else this.#opening = got
+    }
   }
 
   /** A place in the queue came up. */
   retry(): void {
-    if (this.#over || this.#endpoint === null) return
+    if (this.#over || this.endpoint === null || this.route === null) return
     this.#queued = false
-    this.#rearmTotal()
-    this.#acquire(this.#endpoint)
+    this.#arm()
+    this.#acquire(this.route, this.endpoint)
   }
 
   connected(): void {
     const connection = this.#opening
     this.#opening = null
-    if (connection !== null) this.#send(connection)
+    if (connection !== null && this.route !== null) this.#send(this.route, connection)
   }
 
-  #send(connection: UpstreamConnection): void {
-    const { policy } = this.#route!
+  #send(route: CompiledRoute, connection: UpstreamConnection): void {
+    const { headTimeoutMs, bodyTimeoutMs } = route.policy
+    const { method } = this.head
     const upload = this.#upload
     this.#connection = connection
-    connection.begin(this, this.#head.method, this.#upgrade, upload === null || upload.ended, policy.headTimeoutMs, policy.bodyTimeoutMs)
-    if (upload === null) connection.wire.writeText(this.#text)
-    else upload.sendTo(connection, this.#text, isIdempotent(this.#head.method))
+    const request = { method, upgrade: this.#upgrade, whole: upload === null || upload.ended, headTimeoutMs, bodyTimeoutMs }
+    connection.begin(this, request, upload === null ? this.#text : this.#text + upload.first)
+    upload?.sendRest(connection, isIdempotent(method))
   }
 
   upstreamFailed(failure: UpstreamFailure): void {
-    const endpoint = this.#endpoint
-    if (this.#over || endpoint === null) return
-    const fresh = failure.kind === 'reset' && failure.stale
+    const { endpoint, route } = this
+    if (this.#over || endpoint === null || route === null) return
+    const stale = failure.kind === 'reset' && failure.stale
     this.#countAttempt(resultOf[failure.kind])
-    this.#plane.failed(endpoint, this.#route!.service, failure)
+    this.#plane.failed(endpoint, route.service, failure)
     this.#connection = null
     this.#opening = null
-    this.#leaveEndpoint()
+    this.failure = `${failure.kind}: ${failure.detail}`
     const reason = reasonOf[failure.kind]
     if (this.#status !== 0) {
-      this.#stream.cut()
+      this.stream.cut()
       this.#finish(this.#status, reason)
       return
     }
     const decision = mayRetry({
       kind: failure.kind,
-      stale: fresh,
-      method: this.#head.method,
+      stale,
+      untaken: failure.kind === 'reset' && failure.untaken,
+      method: this.head.method,
       bodyWhole: this.#upload === null || this.#upload.whole,
       repeats: this.#repeats,
-      allowedRepeats: this.#route!.policy.retryAttempts,
-      elapsedMs: this.#plane.clock() - this.#startedAt,
-      retryTimeoutMs: this.#route!.policy.retryTimeoutMs,
+      allowedRepeats: route.policy.retryAttempts,
+      elapsedMs: this.#plane.clock() - this.startedAt,
+      retryTimeoutMs: route.policy.retryTimeoutMs,
       staleRepeated: this.#staleRepeated,
     })
     this.#reason = reason
-    if (decision === 'no' || (decision === 'budgeted' && !this.#plane.mayRepeat(this.#route!.service.budget))) {
-      this.#tried = [...this.#tried, endpoint]
+    if (decision === 'no' || (decision === 'budgeted' && !this.#plane.mayRepeat(route.service.budget))) {
+      this.#giveUpEndpoint(endpoint)
       this.#refuse(reason)
       return
     }
-    if (fresh) this.#staleRepeated = true // it says nothing about the endpoint: it may be asked again
-    else {
-      this.#tried = [...this.#tried, endpoint]
+    if (stale && !this.#staleRepeated) {
+      this.#staleRepeated = true // it says nothing about the endpoint: it may be asked again, by a new connection
+      this.#leaveEndpoint()
+    } else {
+      this.#giveUpEndpoint(endpoint)
       this.#repeats++
     }
-    this.#attempt()
+    this.#attempt(route)
   }
 
   informational(head: ResponseHead): void {
-    this.#stream.interim(head.status, head.reason, head.fields)
+    this.stream.interim(head.status, head.reason, head.fields)
   }
 
   responseHead(head: ResponseHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
-    if (this.#over) return
-    this.#firstByteAt = this.#plane.clock()
+    const { endpoint, route } = this
+    if (this.#over || endpoint === null || route === null) return
+    this.firstByteAt = this.#plane.clock()
     this.#status = head.status
     this.#upload?.forget()
-    this.#plane.answered(this.#endpoint!, this.#route!, head.status)
-    if (head.status === 101) return this.#openTunnel(head, bytes, from, to)
+    this.#plane.answered(endpoint, route, head.status)
+    if (head.status === 101) return this.#openTunnel(endpoint, head, bytes, from, to)
     const source = this.#connection!.wire
-    this.#bytesOut += to - from
-    this.#stream.respond(this.#outgoing(head), bytes, from, to, end, trailers, source)
+    this.bytesOut += to - from
+    this.stream.respond(this.#outgoing(head), bytes, from, to, end, trailers, source)
     if (end) this.#complete()
   }
 
   responseBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     if (this.#over) return
-    this.#bytesOut += to - from
-    this.#stream.respondBody(bytes, from, to, end, trailers, this.#connection!.wire)
+    this.bytesOut += to - from
+    this.stream.respondBody(bytes, from, to, end, trailers, this.#connection!.wire)
     if (end) this.#complete()
   }
 
-  #openTunnel(head: ResponseHead, bytes: Buffer, from: number, to: number): void {
+  #openTunnel(endpoint: Endpoint, head: ResponseHead, bytes: Buffer, from: number, to: number): void {
     const connection = this.#connection!
-    const tunnel = new Tunnel(this.#plane, this.#stream, connection, this.#endpoint!, (reason) => {
-      this.#bytesIn = tunnel.bytesUp
-      this.#bytesOut = tunnel.bytesDown
+    this.#plane.deadlines.remove(this) // a tunnel has a time of its own
+    const tunnel = new Tunnel(this.#plane, this.stream, connection, endpoint, (reason) => {
+      this.bytesOut = tunnel.bytesDown
       this.#countAttempt('ok')
       this.#finish(101, reason)
     })
+    this.#tunnel = tunnel
     connection.tunnel(tunnel.fromUpstream)
-    this.#stream.tunnel(head.fields, head.upgrade, tunnel.fromClient)
+    this.stream.tunnel(head.fields, head.upgrade, tunnel.fromClient)
     if (to > from) tunnel.fromUpstream.data(bytes, from, to)
   }
 
   #outgoing(head: ResponseHead): OutgoingHead {
-    const bodiless = this.#head.method === 'HEAD' || head.status === 204 || head.status === 304
+    const bodiless = this.head.method === 'HEAD' || head.status === 204 || head.status === 304
     const length =
       head.announcedLength !== '' ? Number(head.announcedLength) : bodiless ? NO_LENGTH : head.contentLength >= 0 ? head.contentLength : UNKNOWN_LENGTH
     const date = head.hasDate ? '' : this.#plane.dateField()
-    return { status: head.status, reason: head.reason, fields: head.fields + date + this.#debugField(), length, bodiless }
-  }
-
-  /** `Serai-Debug: 1` from a trusted peer is answered with what happened. */
-  #debugField(): string {
-    if (!this.#stream.peer.trusted || forwardedValue(this.#head, 'serai-debug') !== '1') return ''
-    const route = this.#route
-    const where = route === null ? 'none' : `${route.service.key}#${route.router}`
-    const tried = [...this.#tried, ...(this.#endpoint === null ? [] : [this.#endpoint])].map((endpoint) => endpoint.address)
-    return `Serai-Debug: route=${where}; endpoint=${tried.at(-1) ?? 'none'}; attempts=${tried.length}; tried=${tried.join(',')}\r\n`
+    return { status: head.status, reason: head.reason, fields: head.fields + date + debugField(this), length, bodiless }
   }
 
   #complete(): void {
     this.#countAttempt('ok')
+    if (this.endpoint !== null && this.route !== null) this.#plane.succeeded(this.endpoint, this.route, this.#status)
     this.#finish(this.#status, '')
   }
 
   expired(): void {
-    if (this.#queued) {
-      this.#queued = false
-      leaveQueue(this.#endpoint!, this)
-      this.#leaveEndpoint()
-      this.#refuse('overloaded')
-      return
-    }
+    const reason = this.#queued && this.#queuedUntil <= this.#endsAt ? 'overloaded' : 'total_timeout'
     this.#cancelUpstream()
-    if (this.#status === 0) this.#refuse('total_timeout')
+    if (this.#status === 0) this.#refuse(reason)
     else {
-      this.#stream.cut()
+      this.stream.cut()
       this.#finish(this.#status, 'total_timeout')
     }
   }
 
-  #rearmTotal(): void {
-    const { totalTimeoutMs } = this.#route!.policy
-    if (totalTimeoutMs === 0) this.#plane.deadlines.disarm(this)
-    else this.#plane.deadlines.arm(this, Math.max(0, totalTimeoutMs - (this.#plane.clock() - this.#startedAt)))
+  #arm(): void {
+    const { deadlines } = this.#plane
+    const until = this.#queued ? Math.min(this.#queuedUntil, this.#endsAt) : this.#endsAt
+    if (until === Number.POSITIVE_INFINITY) deadlines.disarm(this)
+    else deadlines.arm(this, Math.max(0, until - this.#plane.clock()))
   }
 
   /** An answer of our own. */
   #refuse(reason: Reason): void {
-    const { head, body } = answerFor(reason, this.#head.method, this.#plane.dateField() + this.#debugField())
-    this.#bytesOut = head.bodiless ? 0 : body.length
+    const { head, body } = answerFor(reason, this.head.method, this.#plane.dateField() + debugField(this))
+    this.bytesOut = head.bodiless ? 0 : body.length
     this.#finish(statusOf(reason), reason)
-    this.#stream.answer(head, body, reason === 'bad_path')
+    this.stream.answer(head, body, reason === 'bad_path')
   }
 
   #cancelUpstream(): void {
     const connection = this.#connection ?? this.#opening
     this.#connection = null
     this.#opening = null
-    if (this.#queued && this.#endpoint !== null) leaveQueue(this.#endpoint, this)
+    if (this.#queued && this.endpoint !== null) this.#plane.poolOf(this.endpoint).leaveQueue(this)
+    this.#queued = false
     if (connection === null) return
     this.#countAttempt('aborted')
     connection.cancel()
   }
 
   #countAttempt(result: AttemptResult): void {
-    this.#route!.service.cells[cells.attempts + attemptResults.indexOf(result)]!++
+    if (this.route !== null) this.route.service.cells[cells.attempts + attemptResults.indexOf(result)]!++
+  }
+
+  /** It is not asked again for this request while another is left. */
+  #giveUpEndpoint(endpoint: Endpoint): void {
+    this.tried = [...this.tried, endpoint]
+    this.#leaveEndpoint()
   }
 
   #leaveEndpoint(): void {
-    if (this.#endpoint === null) return
-    this.#endpoint.inFlight--
-    this.#endpoint = null
+    if (this.endpoint === null) return
+    this.endpoint.inFlight--
+    this.endpoint = null
   }
 
   #finish(status: number, reason: string): void {
     if (this.#over) return
     this.#over = true
     const plane = this.#plane
-    const route = this.#route
-    const endpoint = this.#endpoint
-    this.#upload?.release()
-    this.#leaveEndpoint()
-    if (this.bucketTick !== 0) plane.deadlines.remove(this)
+    const { route } = this
     const finishedAt = plane.clock()
     const counted = route === null ? plane.unrouted : route.service.cells
     if (route !== null) counted[cells.inFlight]!--
-    countExchange(counted, status, (finishedAt - this.#startedAt) / 1000, this.#upload?.bytes ?? this.#bytesIn, this.#bytesOut)
+    countExchange(counted, status, (finishedAt - this.startedAt) / 1000, this.bytesIn, this.bytesOut)
     plane.count('exchanges', -1)
-    if (plane.logging) plane.log(this.#record(status, reason, endpoint, finishedAt))
+    if (plane.logging) plane.log(accessRecord(this, status, reason, finishedAt))
+    this.#upload?.release()
+    this.#leaveEndpoint()
+    plane.deadlines.remove(this)
     this.#connection = null
-  }
-
-  #record(status: number, reason: string, endpoint: Endpoint | null, finishedAt: number): AccessRecord {
-    const head = this.#head
-    const route = this.#route
-    return {
-      durationMs: finishedAt - this.#startedAt,
-      upstreamMs: this.#firstByteAt === 0 ? -1 : this.#firstByteAt - this.#startedAt,
-      client: this.#client,
-      peer: this.#stream.peer.address,
-      scheme: this.#stream.peer.scheme,
-      method: head.method,
-      host: head.host,
-      path: this.#path === '' ? head.rawPath : this.#path,
-      query: head.query,
-      protocol: head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
-      status,
-      reason,
-      bytesIn: this.#upload?.bytes ?? this.#bytesIn,
-      bytesOut: this.#bytesOut,
-      service: route === null ? '' : route.service.key,
-      router: route === null ? '' : route.router,
-      endpoint: endpoint === null ? (this.#tried.at(-1)?.address ?? '') : endpoint.address,
-      tried: this.#tried.map((tried) => tried.address),
-      requestId: this.#requestId,
-      userAgent: head.userAgent,
-    }
   }
 }
 

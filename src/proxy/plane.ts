@@ -1,7 +1,8 @@
 // One worker's data plane: the running table, what was observed of endpoints, and what every exchange needs at hand.
 import { BlockList, isIPv6 } from 'node:net'
 import { randomBytes } from 'node:crypto'
-import type { Ejection } from '#src/messages.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { endpointKey, type Ejection } from '#src/messages.ts'
 import type { DataPlaneSettings, Service, SnapshotSlice } from '#src/snapshot.ts'
 import type { Deadlines } from '#src/io/deadlines.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
@@ -11,14 +12,16 @@ import { accessLine, type AccessRecord } from '#src/observe/access-record.ts'
 import { NO_SERVICE_SLOT, serviceCells, workerCell, type WorkerCounter } from '#src/observe/counters.ts'
 import { emptyTable, TableBuilder, type RoutingTable } from '#src/routing/table.ts'
 import type { PickContext } from '#src/upstream/balance.ts'
-import type { ResponseSink, UpstreamConnection, UpstreamContext, UpstreamFailure } from '#src/upstream/connection.ts'
-import { eject, mayEjectForStatus, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
-import { Endpoint, type Waiter } from '#src/upstream/endpoint.ts'
+import type { UpstreamFailure } from '#src/upstream/connection.ts'
+import { Dialer } from '#src/upstream/dial.ts'
+import { eject, mayEjectForStatus, recordAnswer, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
+import { Endpoint } from '#src/upstream/endpoint.ts'
+import { Names } from '#src/upstream/names.ts'
 import { pick } from '#src/upstream/pick.ts'
-import { acquire, release } from '#src/upstream/pool.ts'
+import { Pool, type UpstreamContext } from '#src/upstream/pool.ts'
 import type { Target } from '#src/upstream/target.ts'
 import type { Clock } from './clock.ts'
-import { compileService, type CompiledRoute, type CompiledService } from './route.ts'
+import { compileService, type CompileContext, type CompiledRoute, type CompiledService } from './route.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { Tunnel, TunnelHost } from './tunnel.ts'
 
@@ -46,6 +49,7 @@ export class Plane implements TunnelHost {
   complete = false
   revision = 0
   readonly deadlines: Deadlines
+  readonly buffers: ReadBuffers
   readonly tunnels = new Set<Tunnel>()
   /** The peers whose forwarding headers are believed. */
   trusted: BlockList
@@ -55,6 +59,8 @@ export class Plane implements TunnelHost {
   readonly #builder = new TableBuilder<CompiledRoute>()
   readonly #services = new Map<string, CompiledService>()
   readonly #endpoints = new Map<string, Endpoint>()
+  /** A retired endpoint's pool lives as long as an exchange does that was on its way to it. */
+  readonly #pools = new WeakMap<Endpoint, Pool>()
   readonly #upstream: UpstreamContext
   readonly #idPrefix = randomBytes(6).toString('hex')
   #requests = 0
@@ -66,19 +72,15 @@ export class Plane implements TunnelHost {
     this.settings = settings
     this.#edges = edges
     this.deadlines = edges.deadlines
+    this.buffers = edges.buffers
     this.trusted = blockList(settings.trustedPeers)
     this.unrouted = serviceCells(edges.pages, NO_SERVICE_SLOT)
     this.#upstream = {
       buffers: edges.buffers,
       deadlines: edges.deadlines,
       boundaryError: (error) => edges.boundaryError(error),
-      ...upstreamTimes(settings),
-      options: (endpoint) => ({ host: endpoint.host, port: endpoint.port }),
-      opened: () => {
-        this.count('upstream_opened_total', 1)
-      },
-      closed: (endpoint) => release(endpoint),
-      released: (endpoint) => release(endpoint),
+      ...this.#upstreamTerms(settings),
+      opened: () => this.count('upstream_opened_total', 1),
       surplus: () => this.count('idle_surplus_total', 1),
       now: () => edges.deadlines.now,
     }
@@ -86,9 +88,23 @@ export class Plane implements TunnelHost {
 
   /** Takes new settings; exchanges in flight keep the timeouts they began with. */
   configure(settings: DataPlaneSettings): void {
+    const before = this.settings.upstream
     this.settings = settings
     this.trusted = blockList(settings.trustedPeers)
-    Object.assign(this.#upstream, upstreamTimes(settings))
+    const { dialer, ...terms } = this.#upstreamTerms(settings)
+    // Names that are known stay known, unless they are asked of others now.
+    Object.assign(this.#upstream, isDeepStrictEqual(before.dns, settings.upstream.dns) && before.ca === settings.upstream.ca ? terms : { dialer, ...terms })
+  }
+
+  /** The part of the upstream context that a reload changes. */
+  #upstreamTerms({ upstream }: DataPlaneSettings): Pick<UpstreamContext, 'connectMs' | 'keepAliveMs' | 'limits' | 'dialer'> {
+    const { clock, random } = this.#edges
+    return {
+      connectMs: upstream.connectMs,
+      keepAliveMs: upstream.keepAliveMs,
+      limits: upstream,
+      dialer: new Dialer(new Names({ servers: upstream.dns, hostsFile: HOSTS_FILE, now: () => clock.now(), random }), upstream.ca),
+    }
   }
 
   // ── the table ──
@@ -111,12 +127,11 @@ export class Plane implements TunnelHost {
     }
     for (const service of slice.changed) {
       this.#replaced.delete(service.key)
-      const before = this.#services.get(service.key)
-      const { service: compiled, entries } = compileService(service, before, context)
-      for (const endpoint of compiled.endpoints) endpoint.references++
-      this.#services.set(service.key, compiled)
-      this.#builder.set(service.key, entries)
-      this.#dereference(before)
+      try {
+        this.#set(service, context)
+      } catch (error) {
+        this.#edges.boundaryError(error) // this one stays as it was, the others go on
+      }
     }
     for (const key of slice.removed) this.#remove(key)
     if (!slice.last) {
@@ -134,11 +149,24 @@ export class Plane implements TunnelHost {
     return true
   }
 
+  #set(service: Service, context: CompileContext): void {
+    const before = this.#services.get(service.key)
+    const { service: compiled, entries } = compileService(service, before, context)
+    for (const endpoint of compiled.endpoints) endpoint.references++
+    this.#services.set(service.key, compiled)
+    this.#builder.set(service.key, entries)
+    this.#dereference(before)
+  }
+
   #endpoint(service: Service, index: number): Endpoint {
     const spec = service.endpoints[index]!
-    const key = `${service.scheme}://${spec.address}`
+    const key = endpointKey(service, spec)
     let endpoint = this.#endpoints.get(key)
-    if (endpoint === undefined) this.#endpoints.set(key, (endpoint = new Endpoint(key, spec)))
+    if (endpoint === undefined) {
+      const origin = { host: spec.host, port: spec.port, tls: service.scheme === 'https' ? service.tls : null }
+      this.#endpoints.set(key, (endpoint = new Endpoint(key, spec)))
+      this.#pools.set(endpoint, new Pool(this.#upstream, origin))
+    }
     return endpoint
   }
 
@@ -160,7 +188,7 @@ export class Plane implements TunnelHost {
     for (const endpoint of this.#unused) {
       if (endpoint.references > 0) continue
       this.#endpoints.delete(endpoint.key)
-      endpoint.retire()
+      this.poolOf(endpoint).retire()
       for (const tunnel of this.tunnels) if (tunnel.endpoint === endpoint) tunnel.endpointRemoved()
     }
     this.#unused.clear()
@@ -198,8 +226,9 @@ export class Plane implements TunnelHost {
     return pick(service.balancer, route.targets, context, this.settings.eject.panic)
   }
 
-  acquire(endpoint: Endpoint, sink: ResponseSink, waiter: Waiter, repeatable: boolean): UpstreamConnection | 'queued' | 'full' {
-    return acquire(this.#upstream, this.settings.upstream, endpoint, sink, waiter, repeatable)
+  /** The endpoint's connections. */
+  poolOf(endpoint: Endpoint): Pool {
+    return this.#pools.get(endpoint)!
   }
 
   mayRepeat(budget: RetryBudget): boolean {
@@ -215,15 +244,20 @@ export class Plane implements TunnelHost {
 
   failed(endpoint: Endpoint, service: CompiledService, failure: UpstreamFailure): void {
     if (failure.kind === 'malformed') this.count('malformed_responses_total', 1)
-    if (failure.kind === 'malformed' || (failure.kind === 'reset' && failure.stale)) return
+    if (failure.kind === 'malformed' || (failure.kind === 'reset' && failure.stale) || ourOwn.includes(failure.detail)) return
     // `avoidUntil` is set by the failure just before: it spaces these messages.
     if (failure.kind === 'connect' && failure.detail === 'ECONNREFUSED' && endpoint.avoidUntil < this.clock()) this.#edges.nobodyListens(endpoint.key)
     this.#recordFailure(endpoint, service, `${failure.kind}: ${failure.detail}`, failure.kind === 'connect')
   }
 
   answered(endpoint: Endpoint, route: CompiledRoute, status: number): void {
-    if (!route.policy.ejectStatuses.includes(status)) recordSuccess(endpoint)
+    if (!route.policy.ejectStatuses.includes(status)) recordAnswer(endpoint)
     else if (mayEjectForStatus(route.service.endpoints, this.clock())) this.#recordFailure(endpoint, route.service, `status ${status}`, false)
+  }
+
+  /** A response came to its end. */
+  succeeded(endpoint: Endpoint, route: CompiledRoute, status: number): void {
+    if (!route.policy.ejectStatuses.includes(status)) recordSuccess(endpoint)
   }
 
   #recordFailure(endpoint: Endpoint, service: CompiledService, why: string, connecting: boolean): void {
@@ -249,8 +283,9 @@ export class Plane implements TunnelHost {
     let open = 0
     let idle = 0
     for (const endpoint of this.#endpoints.values()) {
-      open += endpoint.open
-      idle += endpoint.idle.length
+      const pool = this.poolOf(endpoint)
+      open += pool.open
+      idle += pool.idle
     }
     counters[workerCell.upstream_idle] = idle
     counters[workerCell.upstream_active] = open - idle
@@ -267,9 +302,10 @@ export class Plane implements TunnelHost {
   }
 }
 
-/** The part of an upstream context that a reload changes. */
-const upstreamTimes = ({ upstream }: DataPlaneSettings): Pick<UpstreamContext, 'connectMs' | 'keepAliveMs' | 'maxIdle'> =>
-  ({ connectMs: upstream.connectMs, keepAliveMs: upstream.keepAliveMs, maxIdle: upstream.idle })
+const HOSTS_FILE = '/etc/hosts'
+
+/** Failures to connect for want of something of our own: files, memory, ports. They say nothing about an endpoint. */
+const ourOwn = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']
 
 /** What the hash policy hashes; '' when the request does not have it: then all such requests go to one endpoint. */
 function hashKey(of: string, head: RequestHead, client: string, path: string): string {

@@ -5,6 +5,8 @@ export interface FailedAttempt {
   readonly kind: 'connect' | 'reset' | 'malformed' | 'head timeout' | 'body timeout'
   /** It was a pooled connection that the upstream had closed in the meantime. */
   readonly stale: boolean
+  /** The kernel took no octet of the request. */
+  readonly untaken: boolean
   readonly method: string
   /** The request has no body, or all that was sent of it is still at hand. */
   readonly bodyWhole: boolean
@@ -25,12 +27,13 @@ export type RetryDecision = 'no' | 'free' | 'budgeted'
 export const isIdempotent = (method: string): boolean =>
   method === 'GET' || method === 'HEAD' || method === 'PUT' || method === 'DELETE' || method === 'OPTIONS'
 
+/** What to do about a failed attempt. */
 export function mayRetry(attempt: FailedAttempt): RetryDecision {
-  if (attempt.elapsedMs >= attempt.retryTimeoutMs) return 'no'
+  if (attempt.elapsedMs >= attempt.retryTimeoutMs || !attempt.bodyWhole) return 'no'
   const left = attempt.repeats < attempt.allowedRepeats
   // No octet of the request has left this machine, so nobody can have acted on it.
-  if (attempt.kind === 'connect') return left && attempt.bodyWhole ? 'free' : 'no'
-  if (attempt.kind !== 'reset' || !isIdempotent(attempt.method) || !attempt.bodyWhole) return 'no'
+  if (attempt.kind === 'connect' || (attempt.kind === 'reset' && attempt.untaken)) return left ? 'free' : 'no'
+  if (attempt.kind !== 'reset' || !isIdempotent(attempt.method)) return 'no'
   // Closing an idle connection is the upstream's right: it says nothing about its health.
   if (attempt.stale && !attempt.staleRepeated) return attempt.allowedRepeats > 0 ? 'free' : 'no'
   return left ? 'budgeted' : 'no'

@@ -1,12 +1,12 @@
 // A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
-import type { Timed } from '#src/io/deadlines.ts'
+import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
 import type { UpstreamConnection } from '#src/upstream/connection.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 
 /** What a tunnel needs of its worker. */
 export interface TunnelHost {
-  readonly deadlines: { arm(timed: Timed, ms: number): void; remove(timed: Timed): void }
+  readonly deadlines: Pick<Deadlines, 'arm' | 'remove'>
   readonly settings: { readonly tunnel: { readonly idleMs: number; readonly afterRemovalMs: number } }
   readonly tunnels: Set<Tunnel>
 }
@@ -21,8 +21,10 @@ export class Tunnel implements Timed {
   readonly #stream: ResponseStream
   readonly #connection: UpstreamConnection
   readonly #over: (reason: string) => void
+  #clientEnded = false
+  #upstreamEnded = false
   #removed = false
-  #ended = false
+  #closed = false
 
   /** `over` is called once, with '' or why it did not end by itself. */
   constructor(host: TunnelHost, stream: ResponseStream, connection: UpstreamConnection, endpoint: Endpoint, over: (reason: string) => void) {
@@ -42,8 +44,11 @@ export class Tunnel implements Timed {
       this.#alive()
       this.#connection.wire.pass('', bytes, from, to, this.#stream.wire)
     },
-    end: () => this.#connection.wire.end(),
-    gone: () => this.close(''),
+    end: () => {
+      this.#clientEnded = true
+      this.#connection.wire.end()
+    },
+    gone: () => this.close(this.#clientEnded ? '' : 'client_abort'),
   }
 
   /** What the upstream's connection tells. */
@@ -53,8 +58,11 @@ export class Tunnel implements Timed {
       this.#alive()
       this.#stream.wire.pass('', bytes, from, to, this.#connection.wire)
     },
-    end: () => this.#stream.wire.end(),
-    gone: () => this.close(''),
+    end: () => {
+      this.#upstreamEnded = true
+      this.#stream.wire.end()
+    },
+    gone: () => this.close(this.#upstreamEnded ? '' : 'upstream_reset'),
   }
 
   /** The endpoint has left its services: the tunnel may go on for a while. */
@@ -68,13 +76,16 @@ export class Tunnel implements Timed {
     this.close(this.#removed ? 'endpoint_removed' : 'tunnel_idle')
   }
 
+  /** Ends both sides. What broke on one side is a reset on the other: it must not pass for an orderly end. */
   close(reason: string): void {
-    if (this.#ended) return
-    this.#ended = true
+    if (this.#closed) return
+    this.#closed = true
     this.#host.tunnels.delete(this)
     this.#host.deadlines.remove(this)
+    if (reason === 'client_abort') this.#connection.wire.reset()
     this.#connection.cancel()
-    this.#stream.shut()
+    if (reason === 'upstream_reset') this.#stream.cut()
+    else this.#stream.shut()
     this.#over(reason)
   }
 

@@ -1,7 +1,7 @@
 // The balancing policies: each picks one target of those that are available; small functions behind one signature.
-import { hash } from 'node:crypto'
 import type { BalancePolicy } from '#src/snapshot.ts'
 import type { Endpoint } from './endpoint.ts'
+import { hash32, mix } from './hash.ts'
 import type { Target, TargetSet } from './target.ts'
 
 /** What a pick may know of the request and of the moment. */
@@ -15,7 +15,7 @@ export interface PickContext {
   readonly slowStartMs: number
   /** What is left out: `strict` all that is doubtful, `lenient` only what is ejected, `panic` nothing. */
   readonly health: 'strict' | 'lenient' | 'panic'
-  /** What `hash:…` hashes. */
+  /** What `hash:…` hashes; '' when the request does not have it. */
   readonly hashKey: string
 }
 
@@ -47,29 +47,34 @@ function share(endpoint: Endpoint, { now, slowStartMs }: PickContext): number {
 
 /** Power of two choices on exchanges in flight. */
 export const p2c: Balancer = (set, context) => {
-  const first = sample(set, context)
+  const first = sample(set, context, undefined)
   if (first === undefined) return undefined
-  const second = sample(set, context)
-  if (second === undefined || second === first) return first
-  const a = first.endpoint.inFlight
-  const b = second.endpoint.inFlight
-  // With unlike weights the second has to stay the less loaded one after the change too: else a canary of 5 % would get 10 %.
-  const better = set.uniform ? b < a : (b + 1) * first.weight < a * second.weight
-  return better ? second : first
+  const second = sample(set, context, first)
+  return second !== undefined && hasMoreRoom(second, first) ? second : first
 }
 
-/** One of the available targets, each as often as its weight says. */
-function sample(set: TargetSet, context: PickContext): Target | undefined {
+/**
+ * Whether `target` is less loaded than `than`, for its weight. With unlike weights it has to stay so after the change too:
+ * else a canary of 5 % would get 10 %.
+ */
+function hasMoreRoom(target: Target, than: Target): boolean {
+  const [own, other] = [target.endpoint.inFlight, than.endpoint.inFlight]
+  return target.weight === than.weight ? own < other : (own + 1) * than.weight < other * target.weight
+}
+
+/** One of the available targets but `except`, each as often as its weight says. */
+function sample(set: TargetSet, context: PickContext, except: Target | undefined): Target | undefined {
   const { targets } = set
   if (set.uniform) {
-    const target = targets[Math.floor(context.random() * targets.length)]
-    if (target !== undefined && isAvailable(target, context)) return target
+    const at = Math.floor(context.random() * targets.length)
+    const target = targets[at] === except ? targets[(at + 1) % targets.length] : targets[at]
+    if (target !== undefined && target !== except && isAvailable(target, context)) return target
   }
   // The usual case above fails only when an endpoint is left out: then the weights of the others decide.
   let best: Target | undefined
   let total = 0
   for (const target of targets) {
-    if (!isAvailable(target, context)) continue
+    if (target === except || !isAvailable(target, context)) continue
     total += target.weight
     if (context.random() * total < target.weight) best = target
   }
@@ -90,16 +95,15 @@ export const roundRobin: Balancer = (set, context) => {
   return best
 }
 
-/** The fewest exchanges in flight for its weight; among equals, any. */
+/** The fewest exchanges in flight for its weight; among equals, each as often as its weight says. */
 export const least: Balancer = (set, context) => {
-  let best: Target | undefined
-  let equals = 1
-  for (const target of set.targets) {
-    if (!isAvailable(target, context)) continue
-    const difference = best === undefined ? -1 : target.endpoint.inFlight * best.weight - best.endpoint.inFlight * target.weight
-    if (difference > 0) continue
-    equals = difference === 0 ? equals + 1 : 1
-    if (equals === 1 || context.random() * equals < 1) best = target
+  let best = sample(set, context, undefined)
+  if (best === undefined) return undefined
+  const { targets } = set
+  const start = Math.floor(context.random() * targets.length)
+  for (let at = 0; at < targets.length; at++) {
+    const target = targets[(start + at) % targets.length]!
+    if (target !== best && hasMoreRoom(target, best) && isAvailable(target, context)) best = target
   }
   return best
 }
@@ -109,9 +113,11 @@ const BOUND = 1.25
 
 /**
  * Weighted rendezvous hashing with bounded load: a key stays with its endpoint while it has room,
- * and a change of the set moves only the keys of what came or went.
+ * and a change of the set moves only the keys of what came or went. Requests without a key are spread as by `p2c`.
  */
 export const boundedHash: Balancer = (set, context) => {
+  if (context.hashKey === '') return p2c(set, context)
+  const key = hash32(context.hashKey)
   let available = 0
   let inFlight = 1
   for (const target of set.targets) {
@@ -125,7 +131,7 @@ export const boundedHash: Balancer = (set, context) => {
   let fallbackScore = -1
   for (const target of set.targets) {
     if (!isAvailable(target, context)) continue
-    const score = target.weight / -Math.log(unit(context.hashKey, target.endpoint.address))
+    const score = target.weight / -Math.log(mix(key ^ target.seed))
     if (score > fallbackScore) {
       fallback = target
       fallbackScore = score
@@ -137,10 +143,4 @@ export const boundedHash: Balancer = (set, context) => {
     }
   }
   return best ?? fallback
-}
-
-/** A number in (0, 1) that depends on nothing but the key and the address: the same in every worker and on every node. */
-function unit(key: string, address: string): number {
-  const digest = hash('sha256', `${address}\n${key}`, 'buffer')
-  return (digest.readUInt32LE(0) + 1) / 4_294_967_298
 }

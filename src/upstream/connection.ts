@@ -1,18 +1,19 @@
 // One connection to an endpoint: sends a request, reads its response strictly, and says how it ended.
-import type net from 'node:net'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
 import { Pending } from '#src/io/pending.ts'
-import { Wire, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { Wire, type Dial, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
 import { parseResponseHead, type ResponseHead } from '#src/http1/response-head.ts'
-import type { Endpoint } from './endpoint.ts'
 
 /** How an attempt failed, on the upstream's side. */
 export type UpstreamFailure =
   | { readonly kind: 'connect'; readonly detail: string }
-  /** The connection ended before the response was whole. `stale`: it was a pooled one, and no octet of a response had come. */
-  | { readonly kind: 'reset'; readonly detail: string; readonly stale: boolean }
+  /**
+   * The connection ended before the response was whole. `stale`: it was a pooled one, and no octet of a response had come.
+   * `untaken`: the kernel took no octet of the request.
+   */
+  | { readonly kind: 'reset'; readonly detail: string; readonly stale: boolean; readonly untaken: boolean }
   | { readonly kind: 'malformed'; readonly detail: string }
   | { readonly kind: 'head timeout'; readonly detail: string }
   | { readonly kind: 'body timeout'; readonly detail: string }
@@ -37,47 +38,62 @@ export interface UpstreamTunnelSink {
   gone(): void
 }
 
-/** What connections of a worker share. */
-export interface UpstreamContext extends WireContext {
+/** What connections of a worker share. Milliseconds. */
+export interface ConnectionContext extends WireContext {
   readonly deadlines: Deadlines
   readonly connectMs: number
   readonly keepAliveMs: number
-  readonly maxIdle: number
-  /** Socket options for an endpoint: address, or a look-up of its name. */
-  options(endpoint: Endpoint): net.TcpNetConnectOpts
   opened(): void
-  closed(endpoint: Endpoint): void
-  /** The endpoint has an idle connection, and somebody waits for one. */
-  released(endpoint: Endpoint): void
-  /** Octets came on an idle connection. */
-  surplus(endpoint: Endpoint): void
+  /** Octets came on an idle connection, or behind a response. */
+  surplus(): void
   now(): number
+}
+
+/** Who lends a connection out. */
+export interface Home {
+  /** It can take another request; false when it is not wanted. It may be lent out again before this returns. */
+  giveBack(connection: UpstreamConnection): boolean
+  /** It is no more. */
+  left(connection: UpstreamConnection): void
+}
+
+/** What a connection needs to know of the request that is written to it. */
+export interface UpstreamRequest {
+  readonly method: string
+  /** The protocol that it asks to change to, or ''. */
+  readonly upgrade: string
+  /** It has no body to come. */
+  readonly whole: boolean
+  readonly headTimeoutMs: number
+  readonly bodyTimeoutMs: number
 }
 
 /** Interim responses before the real one; more is an attack on our patience. */
 const MAX_INFORMATIONAL = 16
-const HEAD_BYTES = SHARED_BYTES
+const HEAD_BYTES = 64 * 1024
 
 type Phase = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
 
 export class UpstreamConnection implements WireOwner, Timed {
   deadline = 0
   bucketTick = 0
-  readonly endpoint: Endpoint
   readonly wire: Wire
+  /** The name that its TLS was verified for; '' in the clear. */
+  readonly serverName: string
   /** When it became idle, by the worker's clock. */
   idleSince = 0
   /** Requests that it has answered. */
   served = 0
-  readonly #context: UpstreamContext
+  readonly #context: ConnectionContext
+  readonly #home: Home
   #sink: ResponseSink | null
   #tunnel: UpstreamTunnelSink | null = null
   #phase: Phase = 'connecting'
-  #method = ''
-  #tunnelAllowed = ''
+  #request: UpstreamRequest = nothingAsked
   #requestSent = true
-  #headTimeoutMs = 0
-  #bodyTimeoutMs = 0
+  /** The kernel took nothing of the request. */
+  #untaken = false
+  #lastUnsent = 0
   #partial: Pending | null = null
   #informational = 0
   #body: BodyReader | null = null
@@ -85,15 +101,15 @@ export class UpstreamConnection implements WireOwner, Timed {
   #mayReuse = true
 
   /** Opens a connection for `sink`, which hears `connected` or `upstreamFailed`. */
-  constructor(context: UpstreamContext, endpoint: Endpoint, sink: ResponseSink) {
+  constructor(context: ConnectionContext, home: Home, dial: Dial, serverName: string, sink: ResponseSink) {
     this.#context = context
-    this.endpoint = endpoint
+    this.#home = home
+    this.serverName = serverName
     this.#sink = sink
     this.#keepAliveMs = context.keepAliveMs
-    endpoint.open++
     context.opened()
     context.deadlines.arm(this, context.connectMs)
-    this.wire = Wire.connect(context, this, context.options(endpoint), () => {
+    this.wire = Wire.connect(context, this, dial, () => {
       if (this.#phase !== 'connecting') return
       context.deadlines.disarm(this)
       this.#phase = 'idle'
@@ -101,36 +117,33 @@ export class UpstreamConnection implements WireOwner, Timed {
     })
   }
 
-  get closed(): boolean {
-    return this.#phase === 'closed'
-  }
-
   /** Whether it has been idle for less than `ms` (a fresh one always has). */
   freshFor(ms: number): boolean {
     return this.served === 0 || this.#context.now() - this.idleSince < ms
   }
 
-  /**
-   * Begins an exchange: what the sink writes to `wire` from now on is the request.
-   * `upgrade` is the protocol that the request asks for, or ''; `whole`: the request has no body to come.
-   */
-  begin(sink: ResponseSink, method: string, upgrade: string, whole: boolean, headTimeoutMs: number, bodyTimeoutMs: number): void {
+  /** Begins an exchange with `text`, the head and what goes with it; what is written to `wire` from now on is the rest of the request. */
+  begin(sink: ResponseSink, request: UpstreamRequest, text: string): void {
     this.#sink = sink
-    this.#method = method
-    this.#tunnelAllowed = upgrade
+    this.#request = request
     this.#phase = 'head'
     this.#informational = 0
-    this.#headTimeoutMs = headTimeoutMs
-    this.#bodyTimeoutMs = bodyTimeoutMs
-    this.#requestSent = whole
-    if (whole) this.#context.deadlines.arm(this, headTimeoutMs)
-    else this.#context.deadlines.disarm(this)
+    this.#requestSent = request.whole
+    this.#lastUnsent = 0
+    this.#context.deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
+    this.wire.writeText(text)
+    this.#untaken = this.wire.refused
+  }
+
+  /** The kernel took no octet of the request, so nobody can have acted on it; the connection is about to fail. */
+  get untaken(): boolean {
+    return this.#untaken
   }
 
   /** The request is written to its end. */
   requestSent(): void {
     this.#requestSent = true
-    if (this.#phase === 'head') this.#context.deadlines.arm(this, this.#headTimeoutMs)
+    if (this.#phase === 'head') this.#context.deadlines.arm(this, this.#request.headTimeoutMs)
   }
 
   /** After a 101 was handed on: everything that comes goes to `sink`. */
@@ -171,7 +184,7 @@ export class UpstreamConnection implements WireOwner, Timed {
         return
       case 'idle':
         // Nobody asked: these octets must never become somebody's response.
-        if (this.#sink === null) this.#context.surplus(this.endpoint)
+        if (this.#sink === null) this.#context.surplus()
         this.#fail({ kind: 'malformed', detail: 'octets before the request' })
         return
       case 'connecting':
@@ -192,46 +205,61 @@ export class UpstreamConnection implements WireOwner, Timed {
   }
 
   expired(): void {
-    if (this.#phase === 'idle') {
-      this.close()
-    } else if (this.#phase === 'connecting') this.#fail({ kind: 'connect', detail: 'timeout' })
-    else if (this.#phase === 'head') this.#fail({ kind: 'head timeout', detail: 'no response head in time' })
-    else if (this.#phase === 'body') {
-      // A client that does not read is not the upstream's fault.
-      if (this.wire.held) this.#context.deadlines.arm(this, this.#bodyTimeoutMs)
-      else this.#fail({ kind: 'body timeout', detail: 'no octet of the body in time' })
+    switch (this.#phase) {
+      case 'idle':
+        return this.close()
+      case 'connecting':
+        return this.#fail({ kind: 'connect', detail: 'timeout' })
+      case 'head':
+        if (this.#requestSent) this.#fail({ kind: 'head timeout', detail: 'no response head in time' })
+        else this.#checkSending()
+        return
+      case 'body':
+        // A client that does not read is not the upstream's fault.
+        if (this.wire.held) this.#context.deadlines.arm(this, this.#request.bodyTimeoutMs)
+        else this.#fail({ kind: 'body timeout', detail: 'no octet of the body in time' })
+        return
+      case 'tunnel':
+      case 'closed':
     }
+  }
+
+  /** The request is still being sent: by a slow client, or to an upstream that has stopped to read. */
+  #checkSending(): void {
+    const { unsent } = this.wire
+    const stalled = unsent > 0 && unsent === this.#lastUnsent
+    this.#lastUnsent = unsent
+    if (stalled) this.#fail({ kind: 'head timeout', detail: 'the request was not taken in time' })
+    else this.#context.deadlines.arm(this, this.#request.bodyTimeoutMs)
   }
 
   #readHead(bytes: Buffer, from: number, to: number): void {
     let end: number
     if (this.#partial === null) {
       end = indexOfHeadEnd(bytes, from, to)
+      if (end < 0 && to - from >= HEAD_BYTES) {
+        this.#fail({ kind: 'malformed', detail: 'response head too large' })
+        return
+      }
       if (end < 0) {
-        this.#partial = new Pending(HEAD_BYTES)
+        this.#partial = new Pending(HEAD_BYTES + SHARED_BYTES) // a read may bring the rest of the head and much of the body
         this.#partial.append(bytes, from, to)
         return
       }
     } else {
       const partial = this.#partial
-      // What does not fit beside the head is body: it is not taken in, and the head must have ended before it.
-      const fits = Math.min(to - from, HEAD_BYTES - partial.size)
-      partial.append(bytes, from, from + fits)
+      partial.append(bytes, from, to)
       end = partial.headEnd()
       if (end < 0) {
         if (partial.size >= HEAD_BYTES) this.#fail({ kind: 'malformed', detail: 'response head too large' })
         return
       }
       this.#partial = null
-      if (fits < to - from) {
-        this.#fail({ kind: 'malformed', detail: 'response head too large' })
-        return
-      }
       bytes = partial.bytes
       from = partial.from
       to = partial.to
     }
-    const head = parseResponseHead(bytes.latin1Slice(from, end + 2), this.#method)
+    const head = end - from > HEAD_BYTES ? 'response head too large' : parseResponseHead(bytes.latin1Slice(from, end + 2), this.#request.method)
     if (typeof head === 'string') this.#fail({ kind: 'malformed', detail: head })
     else if (head.status < 200) this.#interim(head, bytes, end + 4, to)
     else this.#final(head, bytes, end + 4, to)
@@ -239,7 +267,7 @@ export class UpstreamConnection implements WireOwner, Timed {
 
   #interim(head: ResponseHead, bytes: Buffer, from: number, to: number): void {
     if (head.status === 101) {
-      if (this.#tunnelAllowed === '' || head.upgrade !== this.#tunnelAllowed || !this.#requestSent) {
+      if (this.#request.upgrade === '' || head.upgrade !== this.#request.upgrade || !this.#requestSent) {
         this.#fail({ kind: 'malformed', detail: '101 to something that was not asked for' })
         return
       }
@@ -268,7 +296,7 @@ export class UpstreamConnection implements WireOwner, Timed {
     const body = new BodyReader(head.contentLength)
     this.#phase = 'body'
     this.#body = body
-    this.#context.deadlines.arm(this, this.#bodyTimeoutMs)
+    this.#context.deadlines.arm(this, this.#request.bodyTimeoutMs)
     if (head.contentLength > SHARED_BYTES) this.wire.readLongBody()
     const result = body.read(bytes, from, to)
     if (result === 'bad') this.#fail({ kind: 'malformed', detail: body.fault })
@@ -280,8 +308,9 @@ export class UpstreamConnection implements WireOwner, Timed {
   }
 
   #readBody(body: BodyReader, bytes: Buffer, from: number, to: number): void {
-    this.#context.deadlines.arm(this, this.#bodyTimeoutMs)
-    if (body.passed > SHARED_BYTES) this.wire.readLongBody()
+    this.#context.deadlines.arm(this, this.#request.bodyTimeoutMs)
+    // Reads that fill the shared buffer gain by a larger one; a slow stream of events does not, however long it is.
+    if (to - from === SHARED_BYTES) this.wire.readLongBody()
     const result = body.read(bytes, from, to)
     if (result === 'bad') this.#fail({ kind: 'malformed', detail: body.fault })
     else if (result === 'more') this.#sink?.responseBody(bytes, body.start, body.end, false, '')
@@ -298,30 +327,26 @@ export class UpstreamConnection implements WireOwner, Timed {
     const untilClose = this.#body?.untilClose === true
     this.#body = null
     this.served++
-    const { endpoint } = this
-    const reusable = this.#mayReuse && this.#requestSent && !untilClose && this.#keepAliveMs > 0
-    if (!reusable || endpoint.retired || endpoint.idle.length >= this.#context.maxIdle) {
-      this.#leave()
-      this.wire.destroy()
-      return sink
+    if (this.#mayReuse && this.#requestSent && !untilClose && this.#keepAliveMs > 0) {
+      this.#phase = 'idle'
+      this.idleSince = this.#context.now()
+      this.#context.deadlines.arm(this, this.#keepAliveMs)
+      if (this.#home.giveBack(this)) return sink
     }
-    this.#phase = 'idle'
-    this.idleSince = this.#context.now()
-    this.#context.deadlines.arm(this, this.#keepAliveMs)
-    endpoint.idle.push(this)
-    if (endpoint.waiters.length > 0) this.#context.released(endpoint)
+    this.#leave()
+    this.wire.destroy()
     return sink
   }
 
   #surplusAfterResponse(): void {
     this.#mayReuse = false
-    this.#context.surplus(this.endpoint)
+    this.#context.surplus()
   }
 
   /** The connection ended when nobody wanted it to. */
   #ended(detail: string): void {
     const stale = this.served > 0 && this.#phase === 'head' && this.#partial === null && this.#informational === 0
-    this.#fail(this.#phase === 'connecting' ? { kind: 'connect', detail } : { kind: 'reset', detail, stale })
+    this.#fail(this.#phase === 'connecting' ? { kind: 'connect', detail } : { kind: 'reset', detail, stale, untaken: this.#untaken })
   }
 
   #fail(failure: UpstreamFailure): void {
@@ -338,17 +363,14 @@ export class UpstreamConnection implements WireOwner, Timed {
 
   /** Out of every list; after that the connection is nobody's. */
   #leave(): void {
-    if (this.#phase === 'idle') {
-      const at = this.endpoint.idle.indexOf(this)
-      if (at >= 0) this.endpoint.idle.splice(at, 1)
-    }
+    if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.#context.deadlines.remove(this)
-    this.endpoint.open--
-    this.#context.closed(this.endpoint)
+    this.#home.left(this)
   }
 }
 
+const nothingAsked: UpstreamRequest = { method: '', upgrade: '', whole: true, headTimeoutMs: 0, bodyTimeoutMs: 0 }
 const emptySpan = Buffer.alloc(0)
 
 /** Where the empty line after a head begins, or -1. */

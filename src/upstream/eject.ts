@@ -45,8 +45,12 @@ export function eject(endpoint: Endpoint, ejection: Ejection, now: number, setti
   endpoint.slowStartFrom = settings.slowStartMs > 0 ? endpoint.ejectedUntil : 0
 }
 
-/** A response came: whatever failed before is not in a row with what may follow. */
+/** A response has begun: it can be connected to. */
+export function recordAnswer(endpoint: Endpoint): void {
+  endpoint.avoidUntil = 0
+}
+
+/** A response came to its end: whatever failed before is not in a row with what may follow. */
 export function recordSuccess(endpoint: Endpoint): void {
   endpoint.failures = 0
-  endpoint.avoidUntil = 0
 }

@@ -1,26 +1,14 @@
-// What we observed of one endpoint: it outlives snapshots, keyed by scheme and address, and holds its connections.
+// What we observed of one endpoint: it outlives snapshots, keyed by scheme and address. Its connections are in its pool.
 import type { Endpoint as EndpointSpec } from '#src/snapshot.ts'
-import type { UpstreamConnection } from './connection.ts'
-
-/** Something that waits until the endpoint has a connection to spare. */
-export interface Waiter {
-  /** Try again now. */
-  retry(): void
-}
 
 /** One address that we connect to, in one worker. */
 export class Endpoint {
+  /** As in messages to the other workers: scheme, TLS settings and address. */
   readonly key: string
+  /** `host:port`, IPv6 in brackets. */
   readonly address: string
-  readonly host: string
-  readonly port: number
   /** Exchanges that are waiting for it or talking to it. */
   inFlight = 0
-  /** Connections that are open or being opened. */
-  open = 0
-  /** Idle connections, the most recently used last: it is the warmest. */
-  readonly idle: UpstreamConnection[] = []
-  readonly waiters: Waiter[] = []
   /** Failures in a row that count towards an ejection. */
   failures = 0
   /** Ejections in a row: each lasts longer. */
@@ -35,23 +23,9 @@ export class Endpoint {
   why = ''
   /** Services of the current table that name it; 0: it is retired. */
   references = 0
-  retired = false
 
-  constructor(key: string, spec: EndpointSpec) {
+  constructor(key: string, { address }: EndpointSpec) {
     this.key = key
-    this.address = spec.address
-    this.host = spec.host
-    this.port = spec.port
-  }
-
-  /** The warmest idle connection, which is the caller's from now on. */
-  takeIdle(): UpstreamConnection | undefined {
-    return this.idle.pop()
-  }
-
-  /** No service names it any more: idle connections end, busy ones when their exchange does. */
-  retire(): void {
-    this.retired = true
-    while (this.idle.length > 0) this.idle.pop()!.close()
+    this.address = address
   }
 }

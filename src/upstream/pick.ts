@@ -10,7 +10,10 @@ export function pick(balancer: Balancer, set: TargetSet, context: PickContext, p
   const healthy = balancer(set, context)
   if (healthy !== undefined) return healthy
   const lenient: PickContext = { ...context, health: 'lenient' }
-  return balancer(set, lenient) ?? spare(set, lenient) ?? (panic ? balancer(set, { ...context, health: 'panic' }) : undefined)
+  const found = balancer(set, lenient) ?? spare(set, lenient)
+  if (found !== undefined || !panic) return found
+  const panicking: PickContext = { ...context, health: 'panic' }
+  return balancer(set, panicking) ?? spare(set, panicking)
 }
 
 /** Weight 0 takes no traffic while another endpoint is left. */

@@ -1,44 +1,120 @@
-// Getting a connection to an endpoint: the warmest idle one, a new one, or a place in its queue.
-import type { Endpoint, Waiter } from './endpoint.ts'
-import { UpstreamConnection, type ResponseSink, type UpstreamContext } from './connection.ts'
+// The connections of one endpoint in one worker: idle ones, their limits, and the queue of those that wait for one.
+import { isIP } from 'node:net'
+import type { Dialer, Origin } from './dial.ts'
+import { serverNameFor } from './dial.ts'
+import { UpstreamConnection, type ConnectionContext, type Home, type ResponseSink } from './connection.ts'
 
-export interface PoolLimits {
-  readonly connections: number
-  readonly queue: number
+/** What pools of a worker share. */
+export interface UpstreamContext extends ConnectionContext {
+  readonly dialer: Dialer
+  /** Of one endpoint, in one worker. */
+  readonly limits: { readonly connections: number; readonly idle: number; readonly queue: number }
 }
 
-/** A method that must not be repeated uses only connections that were idle for less than this: the upstream may just be closing older ones. */
-const FRESH_MS = 1000
+/** Something that waits until the endpoint has a connection to spare. */
+export interface Waiter {
+  /** Try again now. */
+  retry(): void
+}
 
 /**
- * An idle connection (use it now), `opening` (the sink hears `connected` or `upstreamFailed`), `queued` (the waiter is told when to
- * ask again) or `full`.
+ * How far an idle connection is to be trusted, for the upstream may just be closing it: `any`; `recent`, for a request that must
+ * not be repeated; `new`: only one that is opened for the request.
  */
-export function acquire(
-  context: UpstreamContext, limits: PoolLimits, endpoint: Endpoint, sink: ResponseSink, waiter: Waiter, repeatable: boolean,
-): UpstreamConnection | 'queued' | 'full' {
-  const idle = endpoint.takeIdle()
-  if (idle !== undefined) {
-    if (repeatable || idle.freshFor(FRESH_MS)) return idle
-    endpoint.idle.push(idle)
-  }
-  if (endpoint.open < limits.connections) return new UpstreamConnection(context, endpoint, sink)
-  if (idle !== undefined) {
-    idle.close() // too old to be trusted with this request, and in the way of a fresh one
-    return new UpstreamConnection(context, endpoint, sink)
-  }
-  if (endpoint.waiters.length >= limits.queue) return 'full'
-  endpoint.waiters.push(waiter)
-  return 'queued'
-}
+export type Trust = 'any' | 'recent' | 'new'
 
-/** Tells the longest waiting exchange that it may ask again. */
-export function release(endpoint: Endpoint): void {
-  endpoint.waiters.shift()?.retry()
-}
+/** What `recent` means. */
+const RECENT_MS = 1000
 
-/** Takes a waiter out of the queue. */
-export function leaveQueue(endpoint: Endpoint, waiter: Waiter): void {
-  const at = endpoint.waiters.indexOf(waiter)
-  if (at >= 0) endpoint.waiters.splice(at, 1)
+export class Pool implements Home {
+  /** Connections that are open or being opened. */
+  open = 0
+  readonly #context: UpstreamContext
+  readonly #origin: Origin
+  /** The most recently used last: it is the warmest. */
+  readonly #idle: UpstreamConnection[] = []
+  readonly #waiters = new Set<Waiter>()
+  readonly #named: boolean
+  #retired = false
+
+  constructor(context: UpstreamContext, origin: Origin) {
+    this.#context = context
+    this.#origin = origin
+    this.#named = isIP(origin.host) === 0
+  }
+
+  /** Connections that wait for a request. */
+  get idle(): number {
+    return this.#idle.length
+  }
+
+  /** Exchanges that wait for a connection. */
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  /**
+   * For a request to `host`: a connection that is `ready` or being opened (the sink hears `connected` or `upstreamFailed`),
+   * `queued` (the waiter is told when to ask again) or `full`.
+   */
+  acquire(sink: ResponseSink, waiter: Waiter, trust: Trust, host: string): UpstreamConnection | 'queued' | 'full' {
+    const serverName = serverNameFor(this.#origin, host)
+    const idle = trust === 'new' ? undefined : this.#takeIdle(serverName, trust)
+    if (idle !== undefined) return idle
+    const { connections, queue } = this.#context.limits
+    // An idle one that does not do is in the way: the coldest has to go.
+    if (this.open >= connections) this.#idle[0]?.close()
+    if (this.open < connections) {
+      this.open++
+      return new UpstreamConnection(this.#context, this, this.#context.dialer.dial(this.#origin, serverName), serverName, sink)
+    }
+    if (this.#waiters.size >= queue) return 'full'
+    this.#waiters.add(waiter)
+    return 'queued'
+  }
+
+  /** Takes a waiter out of the queue. */
+  leaveQueue(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+  }
+
+  giveBack(connection: UpstreamConnection): boolean {
+    if (this.#retired || (this.#named && !this.#context.dialer.leadsTo(this.#origin, connection.wire.socket.remoteAddress))) return false
+    if (this.#waiters.size === 0 && this.#idle.length >= this.#context.limits.idle) return false
+    this.#idle.push(connection)
+    this.#wakeOne()
+    return true
+  }
+
+  left(connection: UpstreamConnection): void {
+    this.open--
+    const at = this.#idle.indexOf(connection)
+    if (at >= 0) this.#idle.splice(at, 1)
+    this.#wakeOne()
+  }
+
+  /** No service names the endpoint any more: idle connections end, busy ones when their exchange does. */
+  retire(): void {
+    this.#retired = true
+    while (this.#idle.length > 0) this.#idle.pop()!.close()
+  }
+
+  /** The warmest that was verified for this name, and is not too old. */
+  #takeIdle(serverName: string, trust: Trust): UpstreamConnection | undefined {
+    for (let at = this.#idle.length - 1; at >= 0; at--) {
+      const connection = this.#idle[at]!
+      if (connection.serverName !== serverName) continue
+      if (trust === 'recent' && !connection.freshFor(RECENT_MS)) return undefined // those below are older still
+      this.#idle.splice(at, 1)
+      return connection
+    }
+    return undefined
+  }
+
+  #wakeOne(): void {
+    const [waiter] = this.#waiters
+    if (waiter === undefined) return
+    this.#waiters.delete(waiter)
+    waiter.retry()
+  }
 }

@@ -1,9 +1,12 @@
 // What a route balances over: endpoints with their weights, prepared once per table.
+import { hash32 } from './hash.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export interface Target {
   readonly endpoint: Endpoint
   readonly weight: number
+  /** What `hash` knows it by: the same in every worker and on every node. 32 bits. */
+  readonly seed: number
   /** Smooth weighted round-robin's running sum. */
   current: number
 }
@@ -20,7 +23,7 @@ export function createTargetSet(members: readonly { readonly endpoint: Endpoint;
   const totalWeight = members.reduce((sum, { weight }) => sum + weight, 0)
   const first = members[0]?.weight ?? 0
   return {
-    targets: members.map(({ endpoint, weight }) => ({ endpoint, weight, current: random() * totalWeight })),
+    targets: members.map(({ endpoint, weight }) => ({ endpoint, weight, seed: hash32(endpoint.address), current: random() * totalWeight })),
     uniform: first > 0 && members.every(({ weight }) => weight === first),
     totalWeight,
   }

@@ -35,7 +35,7 @@ for (const { files, workers, expect } of [
 test('everything else arrives as it was written', () => {
   const given = config([
     'listeners: { web: { address: "[::1]:8080" }, all: { address: ":8081" } }', 'trust: { forwarded: [10.0.0.0/8] }', 'log: { access: { target: off, sample: 0.5 } }',
-    'client: { head: 1s, body: 2s, keepAlive: 3s }', 'upstream: { connect: 4s, keepAlive: 5s, connections: 6, idle: 7, queue: 8, queueTime: 9s, head: 14s, body: 15s }',
+    'client: { head: 1s, body: 2s, keepAlive: 3s }', 'upstream: { connect: 4s, keepAlive: 5s, connections: 6, idle: 7, queue: 8, queueTime: 9s, dns: [127.0.0.1:5300], head: 14s, body: 15s }',
     'tunnel: { idle: 10s, afterRemoval: 11s }', 'defaults: { eject: { failures: 2, time: 12s, slowStart: 13s, panic: false, status: [503] }, retry: { attempts: 1, timeout: 16s }, timeout: { total: 17s } }',
   ].join('\n'))
   const { limits, retryBudget, ...settings } = toDataPlaneSettings(given, 1, 'serai-1', 1024)
@@ -43,7 +43,7 @@ test('everything else arrives as it was written', () => {
     listeners: [{ name: 'web', host: '::1', port: 8080 }, { name: 'all', host: '', port: 8081 }],
     trustedPeers: ['10.0.0.0/8'],
     client: { headMs: 1000, bodyMs: 2000, keepAliveMs: 3000 },
-    upstream: { connectMs: 4000, keepAliveMs: 5000, connections: 6, idle: 7, queue: 8, queueMs: 9000 },
+    upstream: { connectMs: 4000, keepAliveMs: 5000, connections: 6, idle: 7, queue: 8, queueMs: 9000, dns: ['127.0.0.1:5300'], ca: '' },
     tunnel: { idleMs: 10_000, afterRemovalMs: 11_000 },
     eject: { failures: 2, timeMs: 12_000, slowStartMs: 13_000, panic: false },
     accessLog: { enabled: false, sample: 0.5 },

@@ -1,0 +1,81 @@
+// What is told of an exchange: its access record, and the debug field for peers that may ask for it.
+import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
+import type { ResponseStream } from '#src/downstream/stream.ts'
+import type { AccessRecord } from '#src/observe/access-record.ts'
+import type { Endpoint } from '#src/upstream/endpoint.ts'
+import type { CompiledRoute } from './route.ts'
+
+/** An exchange as its account sees it. Times are of the worker's clock, in milliseconds. */
+export interface ExchangeFacts {
+  readonly stream: ResponseStream
+  readonly head: RequestHead
+  readonly startedAt: number
+  /** In normal form; '' when there is none. */
+  readonly path: string
+  /** The rightmost untrusted address. */
+  readonly client: string
+  readonly requestId: string
+  /** Null: none took the request. */
+  readonly route: CompiledRoute | null
+  /** The endpoint that is being asked. */
+  readonly endpoint: Endpoint | null
+  /** Endpoints that failed, in their order. */
+  readonly tried: readonly Endpoint[]
+  /** Connections that were used or begun for it. */
+  readonly attempts: number
+  /** How the last attempt that failed did; ''. */
+  readonly failure: string
+  /** When the response head came; 0: it did not. */
+  readonly firstByteAt: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** The endpoint that was asked last, and those that failed before it. */
+function asked({ endpoint, tried }: ExchangeFacts): { readonly last: string; readonly before: readonly string[] } {
+  const before = tried.map(({ address }) => address)
+  return { last: endpoint?.address ?? before.pop() ?? '', before }
+}
+
+/** The exchange's line for the access log; `reason` is '' when it went as it should. */
+export function accessRecord(exchange: ExchangeFacts, status: number, reason: string, finishedAt: number): AccessRecord {
+  const { head, route, stream, startedAt, firstByteAt } = exchange
+  const { last, before } = asked(exchange)
+  return {
+    durationMs: finishedAt - startedAt,
+    upstreamMs: firstByteAt === 0 ? -1 : firstByteAt - startedAt,
+    client: exchange.client,
+    peer: stream.peer.address,
+    scheme: stream.peer.scheme,
+    method: head.method,
+    host: head.host,
+    path: exchange.path === '' ? head.rawPath : exchange.path,
+    query: head.query,
+    protocol: head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
+    status,
+    reason,
+    bytesIn: exchange.bytesIn,
+    bytesOut: exchange.bytesOut,
+    service: route === null ? '' : route.service.key,
+    router: route === null ? '' : route.router,
+    endpoint: last,
+    tried: before,
+    requestId: exchange.requestId,
+    userAgent: head.userAgent,
+  }
+}
+
+/** `Serai-Debug: 1` from a trusted peer is answered with what happened: a line, or ''. */
+export function debugField(exchange: ExchangeFacts): string {
+  const { stream, head, route, attempts, failure } = exchange
+  if (!stream.peer.trusted || forwardedValue(head, 'serai-debug') !== '1') return ''
+  const { last, before } = asked(exchange)
+  const parts = [
+    `route=${route === null ? 'none' : `${route.service.key}#${route.router}`}`,
+    `endpoint=${last === '' ? 'none' : last}`,
+    `attempts=${attempts}`,
+    ...(before.length === 0 ? [] : [`tried=${before.join(',')}`]),
+    ...(failure === '' ? [] : [`failure=${failure}`]),
+  ]
+  return `Serai-Debug: ${parts.join('; ').replace(/[^ -~]/g, '?')}\r\n`
+}

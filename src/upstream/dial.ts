@@ -1,0 +1,80 @@
+// How the socket of an upstream connection is opened: by address or by name, in the clear or with TLS.
+import net from 'node:net'
+import tls from 'node:tls'
+import type { Dial } from '#src/io/wire.ts'
+import type { UpstreamTls } from '#src/snapshot.ts'
+import type { Names } from './names.ts'
+
+/** Where an endpoint's connections lead. */
+export interface Origin {
+  /** IP address without brackets, or a DNS name. */
+  readonly host: string
+  readonly port: number
+  /** Null: in the clear. */
+  readonly tls: UpstreamTls | null
+}
+
+/** The name to verify and to send for a request to `host` ('' when it named none); '' without TLS. */
+export function serverNameFor(origin: Origin, host: string): string {
+  if (origin.tls === null) return ''
+  if (origin.tls.serverName !== '') return origin.tls.serverName
+  return host === '' ? origin.host : host.startsWith('[') ? host.slice(1, -1) : host
+}
+
+export class Dialer {
+  readonly #names: Names
+  readonly #ca: string
+  /** By their authorities; few: making one parses certificates. */
+  readonly #contexts = new Map<string, tls.SecureContext>()
+
+  /** `ca`: PEM of the authorities to trust where a service says nothing; '' for Node's. */
+  constructor(names: Names, ca: string) {
+    this.#names = names
+    this.#ca = ca
+  }
+
+  /** `serverName` is what `serverNameFor` says. */
+  dial(origin: Origin, serverName: string): Dial {
+    const { host, port } = origin
+    const where = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, ...(net.isIP(host) === 0 ? { lookup: this.#names.lookup } : {}) }
+    if (origin.tls === null) return { ready: 'connect', open: (onread) => net.connect({ ...where, onread }) }
+    const { skipVerify, ca } = origin.tls
+    return {
+      ready: 'secureConnect',
+      open: (onread) => {
+        const secureContext = this.#context(ca === '' ? this.#ca : ca)
+        if (secureContext instanceof Error) return new net.Socket().destroy(secureContext)
+        const options: tls.ConnectionOptions & { readonly onread: net.OnReadOpts } = { // Node's types forget `onread` here
+          ...where,
+          onread,
+          secureContext,
+          servername: net.isIP(serverName) === 0 ? serverName : '', // RFC 6066: an address is no server name
+          checkServerIdentity: (_, certificate) => tls.checkServerIdentity(serverName, certificate),
+          rejectUnauthorized: !skipVerify,
+          ALPNProtocols: ['http/1.1'],
+        }
+        return tls.connect(options).setNoDelay(true)
+      },
+    }
+  }
+
+  /** Whether a connection to `address` leads where the origin's name does by now. */
+  leadsTo({ host }: Origin, address: string | undefined): boolean {
+    return address === undefined || this.#names.stillNames(host, address)
+  }
+
+  #context(ca: string): tls.SecureContext | Error {
+    const known = this.#contexts.get(ca)
+    if (known !== undefined) return known
+    try {
+      const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ...(ca === '' ? {} : { ca }) })
+      if (this.#contexts.size >= MAX_CONTEXTS) this.#contexts.clear()
+      this.#contexts.set(ca, context)
+      return context
+    } catch (error) {
+      return Object.assign(new Error('the authorities to trust cannot be read'), { code: error instanceof Error ? `bad authorities: ${error.message}` : 'bad authorities' })
+    }
+  }
+}
+
+const MAX_CONTEXTS = 64

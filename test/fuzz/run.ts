@@ -1,0 +1,35 @@
+// `npm run fuzz -- --minutes 60 --seed N`: every property and the wire, again and again with the seeds that follow, until the time is over.
+import { parseArgs } from 'node:util'
+import { properties } from './properties.ts'
+import { fuzzWire } from './wire.ts'
+
+const PROPERTY_RUNS = 20_000
+const WIRE_STREAMS = 3000
+
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) } } })
+const end = performance.now() + Number(values.minutes) * 60_000
+const first = Number(values.seed)
+if (!Number.isFinite(end) || !Number.isSafeInteger(first)) throw new Error('--minutes and --seed are numbers')
+
+let inputs = 0
+let requests = 0
+console.log(`fuzzing for ${values.minutes} minutes from seed ${first}; a failure is replayed with --seed and the number that it names`)
+try {
+  for (let seed = first; performance.now() < end; seed++) {
+    for (const { name, check } of properties) {
+      try {
+        check(seed, PROPERTY_RUNS)
+      } catch (error) {
+        throw new Error(`seed ${seed}: ${name}`, { cause: error })
+      }
+    }
+    const wire = await fuzzWire(seed, WIRE_STREAMS)
+    inputs += properties.length * PROPERTY_RUNS + wire.streams
+    requests += wire.requests
+    console.log(`seed ${seed}: ${wire.streams} streams, ${wire.requests} requests forwarded, ${wire.refused} answered by Serai alone`)
+  }
+  console.log(`✔ ${inputs} inputs, ${requests} requests over the wire`)
+} catch (error) {
+  console.error('✖', error)
+  process.exitCode = 1
+}
