@@ -1,8 +1,16 @@
 // One worker thread as the main thread sees it: started, told of changes, watched.
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import type { DataPlaneSettings, SnapshotSlice } from '#src/snapshot.ts'
 import type { FromWorker, TableMessage, ToWorker, WorkerStart } from '#src/messages.ts'
 import { MAX_LISTENERS, PAGE_BYTES, PAGE_SERVICES, WORKER_CELLS, workerCell, workerCounters, type WorkerCounter } from '#src/observe/counters.ts'
+
+/** The compile cache is for a thread to switch on, and without it each worker loads the compiler that strips types: 9 MB. */
+function workerEnvironment(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir()
+  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
+}
 
 export interface WorkerHandleOptions {
   readonly id: number
@@ -42,7 +50,7 @@ export class WorkerHandle {
     for (const page of this.#missingPages(slotsEnd)) this.pages.push(page)
     const start: WorkerStart = { settings, reusePort, counters, pages: this.pages, table: port2, accessTaken }
     this.#worker = new Worker(new URL('../worker.ts', import.meta.url), {
-      workerData: start, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: heapMb },
+      workerData: start, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: heapMb }, env: workerEnvironment(),
     })
     let error = ''
     this.#worker.on('error', (thrown: unknown) => {

@@ -1,8 +1,7 @@
 // A client's HTTP/1.1 connection: reads requests one after the other, strictly, and writes their responses in the same order.
-import type net from 'node:net'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
-import { Wire, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { Wire, type TcpHandle, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
 import { frameChunk, lastChunk } from '#src/http1/chunked.ts'
 import { isFault, type HeadFault, type RequestHead } from '#src/http1/request-head.ts'
@@ -49,6 +48,8 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   // The request being read.
   #minor: 0 | 1 = 1
   #close = false
+  /** The client has said that it sends no further request. */
+  #lastRequest = false
   #body: BodyReader | null = null
   #bodyDone = true
   // The response being written.
@@ -57,11 +58,11 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   #lastUnsent = 0
   #lingered = 0
 
-  constructor(context: DownstreamContext, accepted: net.Socket, peer: Peer) {
+  constructor(context: DownstreamContext, handle: TcpHandle, peer: Peer) {
     this.#context = context
     this.#ahead = new Ahead(context)
     this.peer = peer
-    this.wire = Wire.accept(context, this, accepted)
+    this.wire = Wire.accept(context, this, handle)
     context.deadlines.arm(this, context.headMs)
     this.wire.start()
   }
@@ -216,7 +217,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     this.#sink = null
     this.#body = null
     if (this.#close || this.#context.draining) {
-      this.#finishConnection()
+      this.#finishConnection(this.#lastRequest && this.#bodyDone && this.#ahead.size === 0)
       return
     }
     this.#phase = 'head'
@@ -281,6 +282,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     context.deadlines.disarm(this)
     this.#minor = head.minor
     this.#close = head.close
+    this.#lastRequest = head.close
     if (head.contentLength === 0) {
       this.#phase = 'busy'
       this.#bodyDone = true
@@ -348,15 +350,19 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     this.#finishConnection()
   }
 
-  /** Nothing more to write: FIN, and then listen for a moment, so that no reset overtakes what was written. */
-  #finishConnection(): void {
+  /**
+   * Nothing more to write: FIN, and then listen for a moment, so that no reset overtakes what was written. There is no need to
+   * listen to a `silent` client, which said that it sends nothing more.
+   */
+  #finishConnection(silent = false): void {
     if (this.closed) return
     this.#phase = 'lingering'
     this.#ahead.drop()
     this.#readOn()
     this.#lastUnsent = 0
     this.#context.deadlines.arm(this, LINGER_MS)
-    this.wire.end()
+    if (silent) this.wire.finish()
+    else this.wire.end()
   }
 
   #abandon(reason: ClientGone): void {

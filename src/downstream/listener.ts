@@ -1,6 +1,7 @@
 // A bound address of one worker, warming → active → draining: accepts connections within limits, and closes without resetting those that wait.
 import net from 'node:net'
 import type { ListenerSettings } from '#src/snapshot.ts'
+import type { TcpHandle } from '#src/io/wire.ts'
 import { Http1Connection, type DownstreamContext } from './http1.ts'
 import type { Peer } from './stream.ts'
 
@@ -48,6 +49,7 @@ export class Listener {
       listener.#server.listen({ port, ...(host === '' ? {} : { host }), reusePort: options.reusePort, backlog: BACKLOG }, () => {
         listener.#server.removeListener('error', reject)
         listener.#server.on('error', (error) => options.boundaryError(error))
+        listener.#takeConnections()
         resolve()
       })
     })
@@ -58,14 +60,24 @@ export class Listener {
     this.#options = options
     this.index = options.index
     this.context = { ...options.context, draining: false, closed: (connection) => this.#closed(connection) }
-    this.#server = net.createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+    this.#server = net.createServer()
+  }
+
+  /**
+   * Connections are taken as bare handles: node:net would make a socket of each, and, since `onread` cannot be set on that one, we
+   * another (bench/README.md: an eighth of a short connection's CPU).
+   */
+  #takeConnections(): void {
+    const { _handle: bound } = this.#server as unknown as { readonly _handle: { onconnection: (error: number, handle: TcpHandle | undefined) => void } }
+    bound.onconnection = (error, handle) => {
+      if (error !== 0 || handle === undefined) return // no file left to open, say: what waits is accepted later
       try {
-        this.#accept(socket)
-      } catch (error) {
-        options.boundaryError(error)
-        socket.destroy()
+        this.#accept(handle)
+      } catch (thrown) {
+        this.#options.boundaryError(thrown)
+        handle.close()
       }
-    })
+    }
   }
 
   /** Open connections. */
@@ -73,14 +85,15 @@ export class Listener {
     return this.#connections.size
   }
 
-  #accept(socket: net.Socket): void {
+  #accept(handle: TcpHandle): void {
     this.#accepts++
-    const remote = socket.remoteAddress
-    if (remote === undefined) return void socket.destroy() // gone already
-    const address = remote.startsWith('::ffff:') ? remote.slice(7) : remote
-    if (!this.#options.admit(address)) return void socket.destroy()
-    const peer: Peer = { address, trusted: this.#options.isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0 }
-    this.#connections.set(new Http1Connection(this.context, socket, peer), this.context.deadlines.now)
+    const remote: { address?: string } = {}
+    if (handle.getpeername(remote) !== 0 || remote.address === undefined) return handle.close() // gone already
+    const address = remote.address.startsWith('::ffff:') ? remote.address.slice(7) : remote.address
+    if (!this.#options.admit(address)) return handle.close()
+    handle.setNoDelay(true)
+    const peer: Peer = { address, trusted: this.#options.isTrusted(address), scheme: 'http', localPort: this.#options.settings.port }
+    this.#connections.set(new Http1Connection(this.context, handle, peer), this.context.deadlines.now)
     this.#options.accepted(this, address)
   }
 

@@ -141,6 +141,9 @@ export function parseLength(text: string): number {
 }
 
 /** The members of a comma list, trimmed and in lower case, without empty ones. */
-export function listMembers(value: string): string[] {
-  return value.toLowerCase().split(',').map((member) => member.trim()).filter((member) => member !== '')
+export function listMembers(value: string): readonly string[] {
+  return value === 'keep-alive' ? keepAlive : value.toLowerCase().split(',').map((member) => member.trim()).filter((member) => member !== '')
 }
+
+/** What nearly every `Connection` says: taken apart once. */
+const keepAlive: readonly string[] = ['keep-alive']

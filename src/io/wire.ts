@@ -29,6 +29,14 @@ export interface Dial {
   readonly ready: 'connect' | 'secureConnect'
 }
 
+/** An accepted connection before any socket is made of it (node:net's own `TCP`, which has no public type). */
+export interface TcpHandle {
+  setNoDelay(on: boolean): number
+  /** Fills in the address of the other end; 0 when that worked. */
+  getpeername(into: { address?: string }): number
+  close(): void
+}
+
 /** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
 const SMALL = 4096
 
@@ -51,13 +59,11 @@ export class Wire {
   #gone = false
   #error = ''
 
-  /** Wraps an accepted connection's handle. */
-  static accept(context: WireContext, owner: WireOwner, accepted: net.Socket): Wire {
-    // `onread` cannot be set on accept, so the handle is wrapped anew (private to Node since 0.x, and what its own TLS does).
-    const handle = (accepted as unknown as { _handle: unknown })._handle
+  /** A wire over an accepted connection, which it owns from now on. */
+  static accept(context: WireContext, owner: WireOwner, handle: TcpHandle): Wire {
     return new Wire(context, owner, (onread) => {
       const options = { handle, onread, allowHalfOpen: true }
-      return new net.Socket(options as net.SocketConstructorOpts)
+      return new net.Socket(options as unknown as net.SocketConstructorOpts)
     })
   }
 
@@ -204,6 +210,11 @@ export class Wire {
   /** Sends FIN after what was written. */
   end(): void {
     this.socket.end()
+  }
+
+  /** Sends what was written and ends the connection both ways: for a peer that has nothing more to say. */
+  finish(): void {
+    this.socket.destroySoon()
   }
 
   /** Ends the connection at once; what was not sent is lost. */

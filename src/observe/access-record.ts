@@ -34,13 +34,22 @@ const special = /["\\\x00-\x1f\x7f-\uffff]/
 const text = (value: string): string => (special.test(value) ? escaped(value) : `"${value}"`)
 /** ASCII alone: lines are written octet by octet. */
 const escaped = (value: string): string => JSON.stringify(value).replace(/[\x7f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
-const thousandths = (ms: number): number => Math.round(ms * 1000) / 1000
+/** Milliseconds with three decimals: from whole numbers, whose texts V8 keeps, where a fraction's has to be computed. */
+function thousandths(ms: number): string {
+  const microseconds = Math.round(ms * 1000)
+  const whole = Math.floor(microseconds / 1000)
+  const rest = microseconds - whole * 1000
+  return `${whole}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`
+}
 
-/** The line, with its end. `time` is ISO 8601. */
+/**
+ * The line, with its end. `time` is ISO 8601. Only what may hold a character that JSON writes otherwise is tested for it: addresses are
+ * addresses, a method is a token, and a host was parsed.
+ */
 export function accessLine(record: AccessRecord, time: string): string {
   const { query, reason, tried, upstreamMs } = record
   return (
-    `{"time":"${time}","client":${text(record.client)},"method":${text(record.method)},"host":${text(record.host)},"path":${text(record.path)}` +
+    `{"time":"${time}","client":"${record.client}","method":"${record.method}","host":"${record.host}","path":${text(record.path)}` +
     (query === '' ? '' : `,"query":${text(redacted(query))}`) +
     `,"protocol":"${record.protocol}","scheme":"${record.scheme}","status":${record.status}` +
     (reason === '' ? '' : `,"reason":${text(reason)}`) +

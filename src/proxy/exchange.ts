@@ -116,6 +116,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   clientGone(reason: ClientGone): void {
     if (this.#over) return
     this.#cancelUpstream()
+    if (reason === 'client_abort') this.#plane.count('client_aborts_total', 1)
     this.#finish(reason === 'malformed_body' ? 400 : reason === 'client_body_timeout' ? 408 : 499, reason)
   }
 
@@ -210,6 +211,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
       this.#giveUpEndpoint(endpoint)
       this.#repeats++
     }
+    this.#plane.count('retries_total', 1)
     this.#attempt(route)
   }
 
@@ -287,6 +289,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   #refuse(reason: Reason): void {
     const { head, body } = answerFor(reason, this.head.method, this.#plane.dateField() + debugField(this))
     this.bytesOut = head.bodiless ? 0 : body.length
+    if (reason === 'overloaded') this.#plane.count('requests_refused_total', 1)
     this.#finish(statusOf(reason), reason)
     this.stream.answer(head, body, reason === 'bad_path')
   }

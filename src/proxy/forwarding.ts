@@ -1,5 +1,5 @@
 // What the upstream is told about the client: X-Forwarded-*, Forwarded (RFC 7239), X-Real-IP, Via, X-Request-Id.
-import { isIP, isIPv6, type BlockList } from 'node:net'
+import { isIP, type BlockList } from 'node:net'
 import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
 import type { Peer } from '#src/downstream/stream.ts'
 
@@ -39,7 +39,7 @@ export function trustedForwarding(head: RequestHead, peer: Peer, via: string, re
 
 /** One hop of `Forwarded`, behind those there were. */
 function element(address: string, authority: string, scheme: string, earlier: string): string {
-  const node = isIPv6(address) ? `"[${address}]"` : address
+  const node = address.includes(':') ? `"[${address}]"` : address
   const host = authority === '' ? '' : `;host="${authority}"`
   return `Forwarded: ${earlier === '' ? '' : `${earlier}, `}for=${node}${host};proto=${scheme}\r\n`
 }

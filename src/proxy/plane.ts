@@ -232,10 +232,7 @@ export class Plane implements TunnelHost {
   }
 
   mayRepeat(budget: RetryBudget): boolean {
-    if (budget.withdraw(this.#edges.clock.now())) {
-      this.count('retries_total', 1)
-      return true
-    }
+    if (budget.withdraw(this.#edges.clock.now())) return true
     this.count('retry_budget_spent_total', 1)
     return false
   }
