@@ -25,11 +25,17 @@ export interface Group {
 export function groupInstances(readings: ReadonlyMap<string, { readonly instances: readonly Instance[] } | undefined>): Group[] {
   const groups = new Map<ServiceKey, Group>()
   for (const [catalog, reading] of readings) {
+    // Lists mostly have the instances of a service one after the other.
+    let group: Group | undefined
     for (const instance of reading?.instances ?? []) {
+      if (group?.name === instance.service && group.namespace === instance.namespace) {
+        group.instances.push(instance)
+        continue
+      }
       const key = `${instance.service}@${catalog}/${instance.namespace}`
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, { key, catalog, namespace: instance.namespace, name: instance.service, instances: [instance] })
-      else group.instances.push(instance)
+      group = groups.get(key)
+      if (group === undefined) groups.set(key, (group = { key, catalog, namespace: instance.namespace, name: instance.service, instances: [] }))
+      group.instances.push(instance)
     }
   }
   return [...groups.values()].sort((a, b) => compare(a.catalog, b.catalog) || compare(a.namespace, b.namespace) || compare(a.name, b.name))

@@ -2,8 +2,8 @@
 import type { Service, ServiceKey, Snapshot, SnapshotSlice } from '#src/snapshot.ts'
 
 /** What one slice holds at most, to be compiled in one turn of a worker's loop: services, and endpoints and routes of services that have many. */
-export const SLICE_SERVICES = 200
-export const SLICE_PARTS = 2000
+export const SLICE_SERVICES = 100
+export const SLICE_PARTS = 1000
 
 export class Publisher {
   readonly #services = new Map<ServiceKey, Service>()

@@ -21,7 +21,7 @@ export interface ServiceDraft {
   readonly problems: readonly Problem[]
 }
 
-/** One draft for each group, in their order; those of `last` are used again where the instances are the very same. */
+/** One draft for each group, in their order; those of `last` are used again where the instances are the same. */
 export function draftServices(
   groups: readonly Group[], options: AssembleOptions, last: ReadonlyMap<ServiceKey, ServiceDraft> | undefined,
 ): ReadonlyMap<ServiceKey, ServiceDraft> {
@@ -30,7 +30,7 @@ export function draftServices(
   for (const group of groups) {
     const { key, instances } = group
     const known = last?.get(key)
-    if (known !== undefined && known.instances.length === instances.length && known.instances.every((instance, at) => instance === instances[at])) {
+    if (known !== undefined && known.instances.length === instances.length && known.instances.every((instance, at) => sameInstance(instance, instances[at]!))) {
       drafts.set(key, known)
       continue
     }
@@ -41,4 +41,12 @@ export function draftServices(
     drafts.set(key, { key, instances, settings: settleServiceKeys(key, carriers, options, tell), forms, problems })
   }
   return drafts
+}
+
+/** A catalog that reads a whole list anew makes new objects of what did not change. (Field by field: a general comparison takes five times as long, 20,000 times.) */
+function sameInstance(a: Instance, b: Instance): boolean {
+  return a === b || (
+    a.id === b.id && a.host === b.host && a.port === b.port && a.health === b.health && a.order === b.order && a.where === b.where &&
+    a.tags.length === b.tags.length && a.tags.every((tag, at) => tag === b.tags[at])
+  )
 }

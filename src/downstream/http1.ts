@@ -3,10 +3,10 @@ import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
 import { Wire, type TcpHandle, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
-import { frameChunk, lastChunk } from '#src/http1/chunked.ts'
 import { isFault, type HeadFault, type RequestHead } from '#src/http1/request-head.ts'
 import { interimText, responseHeadText, UNKNOWN_LENGTH, upgradeText, type OutgoingHead } from '#src/http1/response-text.ts'
 import { Ahead, type AheadLimits } from './ahead.ts'
+import { writeSpan } from './response-span.ts'
 import type { ClientGone, Peer, RequestHandler, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
 /** What client connections of a worker share. Times in milliseconds. */
@@ -190,16 +190,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   }
 
   #write(text: string, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void {
-    if (!this.#chunked || from === to) {
-      const tail = this.#chunked && end ? text + lastChunk(trailers) : text
-      if (to > from) this.wire.pass(text, bytes, from, to, source)
-      else if (tail !== '') this.wire.writeText(tail)
-    } else {
-      const begin = frameChunk(bytes, from, to)
-      const last = end && trailers === '' ? bytes.latin1Write(lastChunk(''), to + 2) : 0
-      this.wire.pass(text, bytes, begin, to + 2 + last, source)
-      if (end && trailers !== '') this.wire.writeText(lastChunk(trailers))
-    }
+    writeSpan(this.wire, this.#chunked, text, bytes, from, to, end, trailers, source)
     if (end) {
       source.endBody(this.wire)
       this.#responseOver()
@@ -282,7 +273,8 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     context.deadlines.disarm(this)
     this.#minor = head.minor
     this.#close = head.close
-    this.#lastRequest = head.close
+    // Clients of old send a stray CRLF behind a body: after one we listen a while.
+    this.#lastRequest = head.close && head.contentLength === 0
     if (head.contentLength === 0) {
       this.#phase = 'busy'
       this.#bodyDone = true

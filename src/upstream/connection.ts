@@ -237,13 +237,10 @@ export class UpstreamConnection implements WireOwner, Timed {
     let end: number
     if (this.#partial === null) {
       end = indexOfHeadEnd(bytes, from, to)
-      if (end < 0 && to - from >= HEAD_BYTES) {
-        this.#fail({ kind: 'malformed', detail: 'response head too large' })
-        return
-      }
       if (end < 0) {
         this.#partial = new Pending(HEAD_BYTES + SHARED_BYTES) // a read may bring the rest of the head and much of the body
         this.#partial.append(bytes, from, to)
+        this.#checkPartial(this.#partial)
         return
       }
     } else {
@@ -251,7 +248,7 @@ export class UpstreamConnection implements WireOwner, Timed {
       partial.append(bytes, from, to)
       end = partial.headEnd()
       if (end < 0) {
-        if (partial.size >= HEAD_BYTES) this.#fail({ kind: 'malformed', detail: 'response head too large' })
+        this.#checkPartial(partial)
         return
       }
       this.#partial = null
@@ -263,6 +260,12 @@ export class UpstreamConnection implements WireOwner, Timed {
     if (typeof head === 'string') this.#fail({ kind: 'malformed', detail: head })
     else if (head.status < 200) this.#interim(head, bytes, end + 4, to)
     else this.#final(head, bytes, end + 4, to)
+  }
+
+  /** A head that is too long, or that no CRLF will ever end, need not be waited for. */
+  #checkPartial(partial: Pending): void {
+    if (partial.size >= HEAD_BYTES) this.#fail({ kind: 'malformed', detail: 'response head too large' })
+    else if (partial.bareLineFeed()) this.#fail({ kind: 'malformed', detail: 'bare LF in a response head' })
   }
 
   #interim(head: ResponseHead, bytes: Buffer, from: number, to: number): void {

@@ -148,3 +148,24 @@ test('the beginning of a head that comes while the one before is answered has th
   assert.equal((await client.receiveResponse()).status, 408)
   assert.equal(await client.closed, 'fin')
 })
+
+test('a connection whose answer began before a drain ends with that answer, though it was not told so', async () => {
+  const gate = Promise.withResolvers<void>()
+  await using draining = await openArena({
+    onRequest: async (_, connection) => {
+      await connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha')
+      await gate.promise
+      await connection.send('lf')
+    },
+  }, { config: { stop: { lameDuck: '0s', drain: '20s' } } })
+  await using client = await connect(draining.serai.port)
+  client.send(GET)
+  assert.equal((await client.receiveHead()).headers.get('Connection'), undefined)
+  await using idle = await connect(draining.serai.port)
+  const stopped = draining.serai.stop()
+  assert.equal(await idle.closed, 'fin', 'idle connections are closed at once')
+  gate.resolve()
+  assert.equal((await client.receiveBytes(4)).toString(), 'half')
+  assert.equal(await client.closed, 'fin')
+  assert.equal(await stopped, 0)
+})

@@ -27,6 +27,7 @@ const ok = (fields: string, body = ''): string => `HTTP/1.1 200 OK\r\n${fields}\
 const SURPLUS = ok('Content-Length: 7\r\nX-Poison: 1\r\n', 'surplus')
 
 const malformed: readonly (readonly [name: string, answer: string])[] = [
+  ['bare LF at every end of line', 'HTTP/1.1 200 OK\nContent-Length: 2\n\nok'],
   ['another protocol', 'SSH-2.0-OpenSSH_9.2\r\n\r\n'],
   ['HTTP/2.0', 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n'],
   ['HTTP/1.2', 'HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n'],

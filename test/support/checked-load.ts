@@ -6,6 +6,8 @@ export interface LoadOptions {
   readonly clients: number
   /** The hosts to ask for, in turn; the body of each answer must be the first label of its host. */
   readonly hosts: readonly string[]
+  /** Further fields of each request. */
+  readonly fields?: readonly string[]
 }
 
 export interface LoadResult {
@@ -24,14 +26,14 @@ export interface Load {
   stop(): Promise<LoadResult>
 }
 
-export function startCheckedLoad({ port, clients, hosts }: LoadOptions): Load {
+export function startCheckedLoad({ port, clients, hosts, fields = [] }: LoadOptions): Load {
   const wrong: string[] = []
   const cut: string[] = []
   const durations: number[] = []
   let running = true
   const ask = async (client: Client, host: string): Promise<void> => {
     const begun = performance.now()
-    client.get('/', host)
+    client.get('/', host, ...fields)
     const { status, text } = await client.receiveResponse()
     durations.push(performance.now() - begun)
     if (status !== 200 || `${text}.example.org` !== host) wrong.push(`${host}: ${status} ${text.slice(0, 40)}`)
