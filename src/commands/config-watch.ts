@@ -50,8 +50,18 @@ export async function watchConfig({ app, hangUps, file, load, reopen, log }: Con
     reload(true)
   })
   if (file === undefined) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-  else for await (const _ of followFile({ path: file, maxBytes: MAX_BYTES, log }, signal)) reload(false)
+  else await followChanges(file, () => reload(false), log, signal)
   await running
+}
+
+/** The first look counts as a change too: the file may be another than the one that was loaded a moment ago. */
+async function followChanges(file: string, changed: () => void, log: ConfigWatchOptions['log'], signal: AbortSignal): Promise<void> {
+  let before: string | undefined
+  for await (const content of followFile({ path: file, maxBytes: MAX_BYTES, log }, signal)) {
+    const now = content.kind === 'read' ? content.bytes.toString('latin1') : `not readable: ${content.reason}`
+    if (now !== before) changed()
+    before = now
+  }
 }
 
 /** `always`: somebody asked for it and waits for an answer in the log; else a config that says what is in force is nothing to talk about. */

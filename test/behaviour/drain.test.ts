@@ -1,7 +1,6 @@
 // The end in good order: what runs finishes, what waits in the queue is served, what has no end is cut at the deadline.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { startBackend } from '#test/support/backend.ts'
 import { connect, get, type Client } from '#test/support/client.ts'
 import { startHttpBackend } from '#test/support/http-backend.ts'
@@ -64,7 +63,7 @@ test('connections that wait in the queue at SIGTERM are served or refused, none 
   for (let wave = 0; wave < 8; wave++) {
     for (let at = 0; at < 50; at++) asking.push(ask())
     if (wave === 3) exited = serai.stop()
-    await setImmediate()
+    await new Promise((resolve) => setImmediate(resolve))
   }
   await Promise.all(asking)
   assert.equal(await exited, 0)

@@ -20,7 +20,9 @@ test('requests are counted once each, by service and code, whichever worker had 
   for (let request = 0; request < 20; request++) assert.equal((await get(serai.port, '/', 'a.example.org')).status, 200)
   for (let request = 0; request < 5; request++) assert.equal((await get(serai.port, '/', 'unknown.example.org')).status, 404)
   const key = 'service="web@file/default"'
-  assert.equal(await metric(serai, `serai_requests_total{${key},code="200"}`), 20)
+  // A request is counted just after its answer went out.
+  await until(async () => await metric(serai, 'serai_requests_total{service="none",code="404"}') === 5, { what: 'every request to be counted' })
+  await until(async () => await metric(serai, `serai_requests_total{${key},code="200"}`) === 20, { what: 'every request to be counted' })
   assert.equal(await metric(serai, 'serai_requests_total{service="none",code="404"}'), 5)
   assert.equal(await metric(serai, `serai_attempts_total{${key},result="ok"}`), 20)
   assert.equal(await metric(serai, `serai_request_duration_seconds_count{${key}}`), 20)
@@ -59,6 +61,7 @@ test('a hundred hosts and paths that nobody has add no series; the series of a s
   assert.equal((await get(serai.port, '/', 'b.example.org')).status, 200)
   const series = async (): Promise<number> => String((await serai.ask('/metrics')).body).split('\n').filter((line) => line.startsWith('serai_')).length
   await get(serai.port, '/', 'unknown-0.example.org')
+  await until(async () => await metric(serai, 'serai_requests_total{service="none",code="404"}') === 1, { what: 'the request to be counted' })
   const before = await series()
   for (let at = 1; at < 100; at++) await get(serai.port, `/path-${at}`, `unknown-${at}.example.org`)
   assert.equal(await series(), before)
