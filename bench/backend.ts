@@ -26,13 +26,13 @@ export async function startBackend(children: Children, folder: string): Promise<
   const config = join(folder, 'backend.conf')
   writeFileSync(config, fill(readFileSync(new URL('peers/backend.conf', import.meta.url), 'utf8'), { folder, port1, port2, port3 }))
   const child = children.start('nginx', ['-c', config, '-e', join(folder, 'backend.log')], { core: LOAD_CORE })
-  await accepting(port3, child.output)
+  await accepting(port3, child)
   return { ports: [port1, port2], child, requests: () => stubStatus(port3) }
 }
 
 /** The third number of stub_status: requests. */
 async function stubStatus(port: number): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/count`)).text()
+  const text = await (await fetch(`http://127.0.0.1:${port}/count`, { signal: AbortSignal.timeout(5000) })).text()
   const requests = /^\s*\d+ \d+ (\d+)/m.exec(text)?.[1]
   if (requests === undefined) throw new Error(`the backend's counter answered ${JSON.stringify(text)}`)
   return Number(requests)

@@ -10,11 +10,12 @@ export const LOAD_CORE = 1
 const STOP_MS = 5000
 
 export interface StartOptions {
-  /** Undefined: wherever the system likes. */
-  readonly core: number | undefined
+  readonly core: number
   /** A file for standard output; the default keeps it for `output()`. */
   readonly stdoutFile?: string
   readonly cwd?: string
+  /** Beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface Child {
@@ -27,25 +28,24 @@ export interface Child {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** The command line that runs a program on one core; without taskset it runs anywhere. */
-function pinned(core: number | undefined, command: readonly string[]): string[] {
-  const taskset = findProgram('taskset')
-  return core === undefined || taskset === undefined ? [...command] : [taskset, '-c', String(core), ...command]
-}
+/** The command line that runs a program on one core. */
+const pinned = (core: number, command: readonly string[]): string[] => ['taskset', '-c', String(core), ...command]
 
 /** Everything that was started and has not ended. */
 export class Children implements AsyncDisposable {
   readonly #running = new Set<Child>()
 
   /** Starts a program with its arguments. Throws where it is not installed. */
-  start(program: Program | 'node', args: readonly string[], { core, stdoutFile, cwd }: StartOptions): Child {
+  start(program: Program | 'node', args: readonly string[], { core, stdoutFile, cwd, env = {} }: StartOptions): Child {
     const path = program === 'node' ? process.execPath : findProgram(program)
     if (path === undefined) throw new Error(`${program} is not installed`)
     const file = stdoutFile === undefined ? undefined : openSync(stdoutFile, 'a')
     // As many open files as the system lets us have: the soft limit is often 1024.
     const shell = ['/bin/sh', '-c', 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"', 'sh', ...pinned(core, [path, ...args])]
     // A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.
-    const child = spawn(shell[0]!, shell.slice(1), { stdio: ['ignore', file ?? 'pipe', 'pipe'], detached: true, ...(cwd === undefined ? {} : { cwd }) })
+    const child = spawn(shell[0]!, shell.slice(1), {
+      stdio: ['ignore', file ?? 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env }, ...(cwd === undefined ? {} : { cwd }),
+    })
     if (file !== undefined) closeSync(file)
     const started = this.#follow(child)
     this.#running.add(started)

@@ -29,9 +29,14 @@ export const cpuRows: readonly CpuRow[] = [
   { name: 'post', title: 'POST of 100 octets, 64 connections', load: { path: '/sink', connections: 64, bodyBytes: 100 }, backendRequests: 2 },
 ]
 
+/** The small row with Serai's workers two instead of one; its ratio is to Serai with one. */
+export const workersRow: CpuRow = { name: 'workers', title: 'two workers on one core, small response, 64 connections', load: { path: '/', connections: 64 } }
+
 /** Below this the proxy waited for something else, and its CPU time per request says less: the measurement is void. */
 const MIN_BUSY = 0.95
 const BUSY_CONNECTIONS = 64
+/** Above this somebody else ran on the proxy's core, and emptied its caches: void as well, in every row. */
+const MAX_FOREIGN = 0.1
 
 export interface CpuResult {
   readonly proxy: string
@@ -40,21 +45,31 @@ export interface CpuResult {
   readonly requestsPerSecond: number
   readonly busy: number
   readonly own: number
-  /** To nginx in the same pair; undefined for nginx, and where it was not measured. */
+  /** To the row's base in the same pair; undefined for the base itself, and where that was not measured. */
   readonly ratio: Spread | undefined
   readonly errors: readonly string[]
+}
+
+/** Each proxy measured once. */
+export interface Pair {
+  readonly void: boolean
+  readonly measurements: Readonly<Record<string, CpuMeasurement>>
 }
 
 export interface CpuRowResult {
   readonly row: string
   readonly title: string
-  /** Pairs that count, and those that were void. */
-  readonly pairs: number
-  readonly voids: number
+  /** What the ratios are to. */
+  readonly base: string | undefined
+  readonly asked: number
+  /** Too few pairs count: `results`, of all pairs, are no results to be shown. */
+  readonly void: boolean
   readonly results: readonly CpuResult[]
+  /** In the order in which they were measured, void ones too. */
+  readonly pairs: readonly Pair[]
 }
 
-interface Subject {
+export interface Subject {
   readonly label: string
   readonly proxy: Proxy
   readonly port: number
@@ -66,45 +81,57 @@ export interface RunOptions {
   readonly folder: string
   readonly pairs: number
   readonly windowMs: number
+  /** No further pair begins when a row has taken this long. */
+  readonly rowMs: number
   progress(text: string): void
 }
 
-/** Measures each proxy once in each pair, in alternating order, until enough pairs count or twice as many were tried. */
-export async function runCpuRow(row: CpuRow, proxies: readonly Proxy[], options: RunOptions): Promise<CpuRowResult> {
-  const subjects = proxies.flatMap((proxy): Subject[] => [
+/** The proxies as a row measures them. */
+export function subjectsOf(row: CpuRow, proxies: readonly Proxy[]): Subject[] {
+  return proxies.flatMap((proxy): Subject[] => [
     { label: proxy.name, proxy, port: proxy.port },
     ...(row.bodies === true && proxy.unbufferedPort !== undefined ? [{ label: `${proxy.name}, unbuffered`, proxy, port: proxy.unbufferedPort }] : []),
   ])
+}
+
+/** Measures each subject once in each pair, in alternating order, until enough pairs count, twice as many were tried or the time is up. */
+export async function runCpuRow(row: CpuRow, subjects: readonly Subject[], base: string, options: RunOptions): Promise<CpuRowResult> {
+  const until = performance.now() + options.rowMs
   const measure = (subject: Subject, windowMs: number): Promise<CpuMeasurement> =>
     measureCpu(subject.proxy, subject.port, row.load, { ...options, windowMs, backendRequests: row.backendRequests ?? 1 })
   for (const subject of subjects) {
     options.progress(`${row.name}: warm-up of ${subject.label}`)
     await measure(subject, 1000)
   }
-  const valid: ReadonlyMap<string, CpuMeasurement>[] = []
-  const all: ReadonlyMap<string, CpuMeasurement>[] = []
-  while (valid.length < options.pairs && all.length < options.pairs * 2) {
-    const order = all.length % 2 === 0 ? subjects : [...subjects].reverse()
-    const pair = new Map<string, CpuMeasurement>()
-    for (const subject of order) {
-      options.progress(`${row.name}: pair ${valid.length + 1} of ${options.pairs}, ${subject.label}`)
-      pair.set(subject.label, await measure(subject, options.windowMs))
+  const pairs: Pair[] = []
+  const valid = (): Pair[] => pairs.filter((pair) => !pair.void)
+  while (valid().length < options.pairs && pairs.length < options.pairs * 2 && performance.now() < until) {
+    const measurements: Record<string, CpuMeasurement> = {}
+    for (const subject of pairs.length % 2 === 0 ? subjects : subjects.toReversed()) {
+      options.progress(`${row.name}: pair ${valid().length + 1} of ${options.pairs}, ${subject.label}`)
+      measurements[subject.label] = await measure(subject, options.windowMs)
     }
-    all.push(pair)
-    if (row.load.connections < BUSY_CONNECTIONS || [...pair.values()].every(({ busy }) => busy >= MIN_BUSY)) valid.push(pair)
+    pairs.push({ void: !counts(row, Object.values(measurements)), measurements })
   }
-  // A row with too few pairs that count is shown all the same, with the number of void ones beside it.
-  const counted = valid.length * 2 > options.pairs ? valid : all
+  const enough = valid().length * 2 > options.pairs
+  const taken = (enough ? valid() : pairs).map(({ measurements }) => measurements)
+  const to = cheapest(base, taken)
   return {
-    row: row.name, title: row.title, pairs: valid.length, voids: all.length - valid.length,
-    results: subjects.map(({ label }) => resultOf(label, counted)),
+    row: row.name, title: row.title, base: to, asked: options.pairs, void: !enough, pairs,
+    results: subjects.map(({ label }) => resultOf(label, to, taken)),
   }
 }
 
-function resultOf(label: string, pairs: readonly ReadonlyMap<string, CpuMeasurement>[]): CpuResult {
-  const own = pairs.map((pair) => pair.get(label)!)
+function counts({ load }: CpuRow, measurements: readonly CpuMeasurement[]): boolean {
+  const leastBusy = load.connections < BUSY_CONNECTIONS ? 0 : MIN_BUSY
+  return measurements.every(({ busy, own }) => busy >= leastBusy && busy - own <= MAX_FOREIGN)
+}
+
+type Measurements = Pair['measurements']
+
+function resultOf(label: string, base: string | undefined, pairs: readonly Measurements[]): CpuResult {
+  const own = pairs.map((pair) => pair[label]!)
   const median = (value: (measurement: CpuMeasurement) => number): number => spread(own.map(value)).median
-  const base = baseOf(pairs)
   return {
     proxy: label,
     micros: spread(own.map(({ microsPerRequest }) => microsPerRequest)),
@@ -112,14 +139,13 @@ function resultOf(label: string, pairs: readonly ReadonlyMap<string, CpuMeasurem
     requestsPerSecond: median(({ requestsPerSecond }) => requestsPerSecond),
     busy: median(({ busy }) => busy),
     own: median((measurement) => measurement.own),
-    ratio: base === undefined || label === base ? undefined : spread(pairs.map((pair) => pair.get(label)!.microsPerRequest / pair.get(base)!.microsPerRequest)),
+    ratio: base === undefined || label === base ? undefined : spread(pairs.map((pair) => pair[label]!.microsPerRequest / pair[base]!.microsPerRequest)),
     errors: [...new Set(own.map(({ errors }) => errors).filter((errors) => errors !== ''))],
   }
 }
 
-/** nginx with the setting that costs it less. */
-function baseOf(pairs: readonly ReadonlyMap<string, CpuMeasurement>[]): string | undefined {
-  const labels = [...(pairs[0]?.keys() ?? [])].filter((label) => label.startsWith('nginx'))
-  const micros = (label: string): number => spread(pairs.map((pair) => pair.get(label)!.microsPerRequest)).median
-  return labels.sort((a, b) => micros(a) - micros(b))[0]
+/** The label that begins with `name` and costs least: nginx with the better setting of its buffers. */
+function cheapest(name: string, pairs: readonly Measurements[]): string | undefined {
+  const micros = (label: string): number => spread(pairs.map((pair) => pair[label]!.microsPerRequest)).median
+  return Object.keys(pairs[0] ?? {}).filter((label) => label === name || label.startsWith(`${name},`)).sort((a, b) => micros(a) - micros(b))[0]
 }

@@ -1,10 +1,11 @@
 // One measurement: CPU time of a proxy per request, over a window in which the load runs at full speed.
-import { truncateSync } from 'node:fs'
+import { existsSync, truncateSync } from 'node:fs'
 import type { Backend } from './backend.ts'
 import { PROXY_CORE, type Children } from './children.ts'
 import { errorsOf, startLoad, type Load } from './load.ts'
 import type { Proxy } from './peer.ts'
 import { coreTime, cpuTime } from './process-usage.ts'
+import { sleep } from './until.ts'
 
 export interface CpuMeasurement {
   readonly microsPerRequest: number
@@ -34,11 +35,11 @@ const FIRST_REQUEST_MS = 5000
 
 /** Loads a proxy for a moment and measures it. Throws when no request gets through. */
 export async function measureCpu(proxy: Proxy, port: number, load: Load, { children, backend, folder, windowMs, backendRequests }: CpuOptions): Promise<CpuMeasurement> {
-  truncateSync(proxy.accessLog)
+  if (existsSync(proxy.accessLog)) truncateSync(proxy.accessLog) // it may be switched off
   const before = await backend.requests()
   const generator = startLoad(children, folder, port, load)
   try {
-    await firstRequests(backend, before)
+    await firstRequests(backend, before, proxy, load)
     await sleep(SETTLE_MS)
     const pids = proxy.pids()
     const sample = async (): Promise<Sample> => ({ requests: await backend.requests(), ...cpuTime(pids), ...coreTime(PROXY_CORE), at: performance.now() })
@@ -46,7 +47,9 @@ export async function measureCpu(proxy: Proxy, port: number, load: Load, { child
     await sleep(windowMs)
     const end = await sample()
     await generator.stop('SIGINT')
-    return difference(begin, end, backendRequests, errorsOf(generator.output()))
+    const errors = errorsOf(generator.output())
+    if (errors.includes('Non-2xx')) throw new Error(`${proxy.name} on ${load.path}: ${errors}`)
+    return difference(begin, end, backendRequests, errors)
   } finally {
     if (generator.running) await generator.stop('SIGKILL')
   }
@@ -76,13 +79,11 @@ function difference(begin: Sample, end: Sample, backendRequests: number, errors:
   }
 }
 
-async function firstRequests(backend: Backend, before: number): Promise<void> {
+async function firstRequests(backend: Backend, before: number, proxy: Proxy, load: Load): Promise<void> {
   const until = performance.now() + FIRST_REQUEST_MS
   for (let asked = 1; performance.now() < until; asked++) {
     if ((await backend.requests()) - before > asked) return
     await sleep(20)
   }
-  throw new Error(`no request got through within ${FIRST_REQUEST_MS / 1000} s`)
+  throw new Error(`no request to ${load.path} got through ${proxy.name} within ${FIRST_REQUEST_MS / 1000} s`)
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

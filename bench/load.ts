@@ -17,14 +17,11 @@ export interface Load {
   readonly close?: boolean
 }
 
-/** wrk, or what takes its place. */
-export const generator = (): 'wrk' | 'autocannon' => (findProgram('wrk') === undefined ? 'autocannon' : 'wrk')
-
 const LONG = '600' // seconds; it is stopped before
 
 /** Starts to ask `port` of 127.0.0.1. */
 export function startLoad(children: Children, folder: string, port: number, load: Load): Child {
-  return generator() === 'wrk' ? startWrk(children, folder, port, load) : startAutocannon(children, port, load)
+  return findProgram('wrk') !== undefined ? startWrk(children, folder, port, load) : startAutocannon(children, folder, port, load)
 }
 
 /** Errors that the generator saw, as it says them in the end; '' when there were none. */
@@ -37,16 +34,18 @@ function startWrk(children: Children, folder: string, port: number, { path, conn
   const script = join(folder, 'wrk.lua')
   const fields = `wrk.headers["Host"] = "${HOST}"\n${close ? 'wrk.headers["Connection"] = "close"\n' : ''}`
   const body = bodyBytes === 0 ? '' : `wrk.method = "POST"\nwrk.body = string.rep("x", ${bodyBytes})\n`
-  const pipeline = pipelined === 1 ? '' : `function init()\n  wrk.init({})\n  all = string.rep(wrk.format(), ${pipelined})\nend\nfunction request() return all end\n`
+  const pipeline = pipelined === 1 ? '' : `function init()\n  all = string.rep(wrk.format(), ${pipelined})\nend\nfunction request() return all end\n`
   writeFileSync(script, fields + body + pipeline)
   return children.start('wrk', ['-t', '1', '-c', String(connections), '-d', LONG, '--timeout', '10', '-s', script, `http://127.0.0.1:${port}${path}`], { core: LOAD_CORE })
 }
 
-function startAutocannon(children: Children, port: number, { path, connections, bodyBytes = 0, pipelined = 1, close = false }: Load): Child {
+function startAutocannon(children: Children, folder: string, port: number, { path, connections, bodyBytes = 0, pipelined = 1, close = false }: Load): Child {
   const program = createRequire(import.meta.url).resolve('autocannon')
+  const body = join(folder, 'autocannon.body')
+  writeFileSync(body, 'x'.repeat(bodyBytes))
   return children.start('node', [
     program, '-c', String(connections), '-d', LONG, '-p', String(pipelined), '-H', `Host: ${HOST}`, '--no-progress',
-    ...(bodyBytes === 0 ? [] : ['-m', 'POST', '-b', 'x'.repeat(Math.min(bodyBytes, 100_000))]),
+    ...(bodyBytes === 0 ? [] : ['-m', 'POST', '-i', body]),
     ...(close ? ['-D', '1'] : []),
     `http://127.0.0.1:${port}${path}`,
   ], { core: LOAD_CORE })

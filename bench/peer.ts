@@ -18,10 +18,12 @@ export interface PeerOptions {
   readonly backend: Backend
   /** Of its own; exists. */
   readonly folder: string
-  /** The core it runs on; undefined: any. */
-  readonly core: number | undefined
-  /** Serai's alone: its data-plane threads. */
+  /** The core it runs on. */
+  readonly core: number
+  /** Serai's alone: its data-plane threads, the text of its services file, and further arguments of `serai run`. */
   readonly workers: number
+  readonly services: string
+  readonly flags: readonly string[]
 }
 
 /** A proxy that accepts connections. */

@@ -1,23 +1,25 @@
 // The proxies that are measured: Serai and those beside it, each with 1,000 hosts, an access log, forwarding fields, one worker.
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Backend } from './backend.ts'
 import { PROXY_CORE, type Children } from './children.ts'
-import type { PeerOptions, Proxy, ProxyName } from './peer.ts'
+import { HOSTS, type PeerOptions, type Proxy, type ProxyName } from './peer.ts'
 import { startCaddy } from './peers/caddy.ts'
 import { startHaproxy } from './peers/haproxy.ts'
 import { startNginx } from './peers/nginx.ts'
 import { startSerai } from './peers/serai.ts'
 import { processTree } from './process-usage.ts'
+import { servicesFile } from './services.ts'
 
 const starters = { serai: startSerai, nginx: startNginx, haproxy: startHaproxy, caddy: startCaddy }
 
-/** Starts a proxy in a folder below `folder` and waits until it accepts connections. */
+/** Starts a proxy in a new folder below `folder` and waits until it accepts connections. */
 export async function startProxy(
-  name: ProxyName, children: Children, backend: Backend, folder: string, options: Partial<Pick<PeerOptions, 'core' | 'workers'>> = {},
+  name: ProxyName, children: Children, backend: Backend, folder: string, options: Partial<Pick<PeerOptions, 'workers' | 'services' | 'flags'>> = {},
 ): Promise<Proxy> {
-  const own = join(folder, name)
-  mkdirSync(own, { recursive: true })
-  const started = await starters[name]({ children, backend, folder: own, core: PROXY_CORE, workers: 1, ...options })
+  const own = mkdtempSync(join(folder, `${name}-`))
+  chmodSync(own, 0o755) // started by root, nginx works as somebody else
+  const services = servicesFile(HOSTS, () => backend.ports.map((port) => `127.0.0.1:${port}`))
+  const started = await starters[name]({ children, backend, folder: own, core: PROXY_CORE, workers: 1, services, flags: [], ...options })
   return { ...started, name, pids: () => processTree(started.child.pid) }
 }

@@ -14,10 +14,10 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Resolves when somebody accepts connections on the port; rejects with `said()` after `deadlineMs`. */
-export async function accepting(port: number, said: () => string, deadlineMs = 15_000): Promise<void> {
+/** Resolves when somebody accepts connections on the port; rejects with what the program said when it ends or `deadlineMs` have passed. */
+export async function accepting(port: number, child: { readonly running: boolean; output(): string }, deadlineMs = 15_000): Promise<void> {
   const until = performance.now() + deadlineMs
-  while (performance.now() < until) {
+  while (performance.now() < until && child.running) {
     const socket = connect(port, '127.0.0.1')
     const open = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
@@ -26,5 +26,5 @@ export async function accepting(port: number, said: () => string, deadlineMs = 1
     if (open) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`nobody listens on port ${port}; it said: ${said()}`)
+  throw new Error(`nobody listens on port ${port}; it said: ${child.output()}`)
 }

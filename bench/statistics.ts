@@ -13,7 +13,7 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /** Of sorted values, interpolated. */
-export function quantile(sorted: readonly number[], part: number): number {
+export function quantile(sorted: ArrayLike<number>, part: number): number {
   if (sorted.length === 0) return Number.NaN
   const at = part * (sorted.length - 1)
   const below = sorted[Math.floor(at)]!

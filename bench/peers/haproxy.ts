@@ -13,8 +13,8 @@ export async function startHaproxy({ children, backend, folder, core }: PeerOpti
   const template = readFileSync(new URL('haproxy.cfg', import.meta.url), 'utf8') + indexes.map((index) => `backend s${index}\n${servers}`).join('')
   const config = join(folder, 'haproxy.cfg')
   const accessLog = join(folder, 'haproxy-access.log')
-  writeFileSync(config, fill(template, { folder, port, maxconn: 4096 }))
+  writeFileSync(config, fill(template, { folder, port }))
   const child = children.start('haproxy', ['-db', '-f', config], { core, stdoutFile: accessLog })
-  await accepting(port, child.output)
+  await accepting(port, child)
   return { child, port, accessLog }
 }

@@ -17,6 +17,6 @@ export async function startNginx({ children, backend, folder, core }: PeerOption
   const config = join(folder, 'nginx.conf')
   writeFileSync(config, fill(readFileSync(new URL('nginx.conf', import.meta.url), 'utf8'), { folder, port, unbuffered, status }))
   const child = children.start('nginx', ['-c', config, '-e', join(folder, 'nginx.log')], { core })
-  await accepting(port, child.output)
+  await accepting(port, child)
   return { child, port, unbufferedPort: unbuffered, accessLog: join(folder, 'nginx-access.log') }
 }

@@ -2,20 +2,19 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { HOSTS, hostName, type PeerOptions, type Started } from '../peer.ts'
+import type { Child } from '../children.ts'
+import type { PeerOptions, Started } from '../peer.ts'
 import { freePorts } from '../ports.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const READY_MS = 30_000
 
-export async function startSerai({ children, backend, folder, core, workers }: PeerOptions): Promise<Started> {
+export async function startSerai({ children, folder, core, workers, services: text, flags }: PeerOptions): Promise<Started> {
   const [port, adminPort] = await freePorts(2) as [number, number]
   const admin = `127.0.0.1:${adminPort}`
   const accessLog = join(folder, 'serai-access.log')
   const services = join(folder, 'services.yaml')
-  const instances = backend.ports.map((each) => `127.0.0.1:${each}`)
-  const entries = Array.from({ length: HOSTS }, (_, index) => ({ name: `s${index}`, tags: [`serai.host=${hostName(index)}`], instances }))
-  writeFileSync(services, JSON.stringify({ services: entries }, null, 1))
+  writeFileSync(services, text)
   const config = join(folder, 'serai.yaml')
   writeFileSync(config, JSON.stringify({
     listeners: { http: { address: `127.0.0.1:${port}` } },
@@ -26,18 +25,18 @@ export async function startSerai({ children, backend, folder, core, workers }: P
     state: { path: join(folder, 'state') },
     log: { access: { target: accessLog } },
   }, null, 1))
-  const child = children.start('node', [...process.execArgv, main, 'run', '--config', config, `--workers=${workers}`], { core })
-  await ready(admin, child.output)
+  const child = children.start('node', [...process.execArgv, main, 'run', '--config', config, `--workers=${workers}`, ...flags], { core })
+  await ready(admin, child)
   return { child, port, accessLog, admin, services }
 }
 
-async function ready(admin: string, said: () => string): Promise<void> {
+async function ready(admin: string, child: Child): Promise<void> {
   const until = performance.now() + READY_MS
-  while (performance.now() < until) {
-    const answer = await fetch(`http://${admin}/ready`).catch(() => undefined)
+  while (performance.now() < until && child.running) {
+    const answer = await fetch(`http://${admin}/ready`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined)
     await answer?.arrayBuffer()
     if (answer?.status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`serai is not ready after ${READY_MS / 1000} s; it said: ${said()}`)
+  throw new Error(`serai is not ready; it said: ${child.output()}`)
 }

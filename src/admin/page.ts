@@ -78,7 +78,7 @@ function routesTable(routes: readonly RouteView[]): Html {
 }
 
 function servicesTable(services: readonly ServiceView[]): Html {
-  const rows = services.slice(0, MAX_ROWS).map(({ key, scheme, balance, endpoints }) => html`<tr><td class="code">${key}</td><td>${scheme}, ${balance}</td><td>${listed(endpoints.map(endpoint))}</td></tr>`)
+  const rows = services.slice(0, MAX_ROWS).map(({ key, scheme, unverified, balance, endpoints }) => html`<tr><td class="code">${key}</td><td>${scheme}${unverified === true ? ' (not verified)' : ''}, ${balance}</td><td>${listed(endpoints.map(endpoint))}</td></tr>`)
   return table('Services', ['service', 'how', 'endpoints'], rows, services.length)
 }
 

@@ -81,6 +81,8 @@ const endpointView = z.strictObject({
 const serviceView = z.strictObject({
   key: z.string(),
   scheme: z.enum(['http', 'https']),
+  /** Its certificates are not verified: somebody's choice, and shown. */
+  unverified: z.literal(true).exactOptional(),
   balance: z.string(),
   endpoints: z.array(endpointView),
 })

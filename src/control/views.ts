@@ -53,6 +53,7 @@ export interface EndpointRow {
 export interface ServiceRow {
   readonly key: string
   readonly scheme: 'http' | 'https'
+  readonly unverified?: true
   readonly balance: string
   readonly endpoints: EndpointRow[]
 }
@@ -62,6 +63,7 @@ export function serviceViews({ services }: Snapshot, heard: ReadonlyMap<string, 
   return [...services.values()].map((service) => ({
     key: service.key,
     scheme: service.scheme,
+    ...(service.scheme === 'https' && service.tls.skipVerify && { unverified: true as const }),
     balance: service.balance,
     endpoints: service.endpoints.map((endpoint) => endpointRow(service, endpoint, heard, since, slowStartMs, now)),
   }))

@@ -366,7 +366,7 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
     if (this.wire.unsent > 0 || (this.#phase === 'busy' && this.#responseBegun)) this.#reset()
     else this.#destroy()
     sink?.clientGone(reason)
-    tunnel?.gone()
+    tunnel?.gone(reason)
   }
 
   #destroy(): void {

@@ -22,13 +22,13 @@ export interface RequestSink {
   clientGone(reason: ClientGone): void
 }
 
-/** One end of a tunnel, as heard by the other. */
+/** The client's end of a tunnel, as heard by the other. */
 export interface TunnelSink {
   data(bytes: Buffer, from: number, to: number): void
   /** It sends nothing more; it may still read. */
   end(): void
-  /** It is no more. */
-  gone(): void
+  /** It is no more; `client_abort` after `end` is an orderly one. */
+  gone(reason: ClientGone): void
 }
 
 export type ClientGone = 'client_abort' | 'client_body_timeout' | 'client_write_timeout' | 'malformed_body' | 'shutdown'

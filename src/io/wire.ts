@@ -54,6 +54,8 @@ export class Wire {
   #source: Wire | null = null
   /** A buffer of a body that is over, but whose last octets this wire has not written yet. */
   #lastOfBody: ReadBuffer | null = null
+  /** The read callback is running: after it, and only then, the socket asks where the next read goes. */
+  #inRead = false
   #copied = 0
   #holds = 0
   #gone = false
@@ -89,11 +91,13 @@ export class Wire {
       },
       callback: (count) => {
         const buffer = this.#reading
+        this.#inRead = true
         try {
           if (!this.#gone) owner.onRead(buffer.raw, buffer.offset, buffer.offset + count)
         } catch (error) {
           this.#fail(error)
         }
+        this.#inRead = false
         return true
       },
     })
@@ -193,8 +197,9 @@ export class Wire {
     const own = this.#own
     if (own === null) return
     this.#own = null
-    if (sink.flushed) this.#context.buffers.give(own)
-    else if (sink.#gone || sink.#lastOfBody !== null) this.#context.buffers.drop()
+    // Outside of its read callback the socket will still read once more into this buffer: it must never be anybody else's.
+    if (!this.#inRead || sink.#gone || (!sink.flushed && sink.#lastOfBody !== null)) this.#context.buffers.drop()
+    else if (sink.flushed) this.#context.buffers.give(own)
     else sink.#lastOfBody = own
   }
 
@@ -222,9 +227,11 @@ export class Wire {
     this.socket.destroy()
   }
 
-  /** Ends the connection so that the peer sees a reset: what it got is not complete. */
+  /** Ends the connection so that the peer sees a reset, or TLS without its end: what it got is not complete. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    // Node cannot reset what has sent its FIN: it fails with EINVAL and keeps the descriptor for ever. And TLS it cannot reset at all.
+    if (this.socket.writableEnded || this.#decrypts) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   #afterFlush(): void {

@@ -1,7 +1,7 @@
 // A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
-import type { UpstreamConnection } from '#src/upstream/connection.ts'
+import type { UpstreamConnection, UpstreamTunnelSink } from '#src/upstream/connection.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 
 /** What a tunnel needs of its worker. */
@@ -48,11 +48,11 @@ export class Tunnel implements Timed {
       this.#clientEnded = true
       this.#connection.wire.end()
     },
-    gone: () => this.close(this.#clientEnded ? '' : 'client_abort'),
+    gone: (reason) => this.close(reason === 'client_abort' && this.#clientEnded ? '' : reason),
   }
 
   /** What the upstream's connection tells. */
-  readonly fromUpstream: TunnelSink = {
+  readonly fromUpstream: UpstreamTunnelSink = {
     data: (bytes, from, to) => {
       this.bytesDown += to - from
       this.#alive()

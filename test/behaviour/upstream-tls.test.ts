@@ -37,21 +37,23 @@ test('the certificate is verified for the host of the request, which is sent as 
   assert.deepEqual(backend.requests, Array.from({ length: 5 }, () => ({ line: 'GET /', serverName: 'a.test', connection: 0 })))
 })
 
-for (const { name, certificate, why } of [
-  { name: 'for another name', certificate: goodFor('other.test'), why: 'ERR_TLS_CERT_ALTNAME_INVALID' },
-  { name: 'that has expired', certificate: authority.issue(['a.test'], -1), why: 'CERT_HAS_EXPIRED' },
-  { name: 'of an unknown authority', certificate: makeAuthority('Somebody').issue(['a.test']), why: 'UNABLE_TO_' },
-]) {
-  test(`a certificate ${name} is a failed connect: 502, nothing is sent, and the debug header says why`, async () => {
-    await using backend = await startTlsBackend(certificate)
-    await using serai = await start([service('a', backend.address)])
-    const response = await get(serai.port, '/', 'a.test', 'Serai-Debug: 1')
+test('a certificate that does not do is a failed connect: 502, nothing is sent, and the debug header says why', async (t) => {
+  await using stack = new AsyncDisposableStack()
+  const cases = await Promise.all([
+    { host: 'name', certificate: goodFor('other.test'), why: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+    { host: 'expired', certificate: authority.issue(['expired.test'], -1), why: 'CERT_HAS_EXPIRED' },
+    { host: 'unknown', certificate: makeAuthority('Somebody').issue(['unknown.test']), why: 'UNABLE_TO_' },
+  ].map(async (each) => ({ ...each, backend: stack.use(await startTlsBackend(each.certificate)) })))
+  await using serai = await start(cases.map(({ host, backend }) => service(host, backend.address)))
+  for (const { host, why, backend } of cases) {
+    const response = await get(serai.port, '/', `${host}.test`, 'Serai-Debug: 1')
     assert.equal(response.status, 502)
     assert.match(response.headers.get('serai-debug') ?? '', new RegExp(`failure=connect: ${why}`))
     assert.deepEqual(backend.requests, [])
-    await until(() => serai.accessLog.some(({ reason }) => reason === 'connect_failed'), { what: 'the access record' })
-  })
-}
+    await until(() => serai.accessLog.some((record) => record['host'] === `${host}.test` && record['reason'] === 'connect_failed'), { what: 'the access record' })
+    t.diagnostic(response.headers.get('serai-debug') ?? '')
+  }
+})
 
 test('an upstream that does not speak TLS, or says nothing, is a failed connect', async () => {
   await using fine = await startTlsBackend(goodFor('a.test'))
@@ -95,6 +97,8 @@ test('a server name of its own, an unverified one, and a name by DNS', async () 
   assert.equal((await get(serai.port, '/', 'dns.test')).status, 200)
   assert.deepEqual(named.requests.map(({ serverName }) => serverName), ['internal.test', 'internal.test'])
   assert.deepEqual(unverified.requests.map(({ serverName }) => serverName), ['open.test'])
+  const { services } = (await serai.ask('/api/services')).body as { services: { key: string; unverified?: true }[] }
+  assert.deepEqual(services.filter((service) => service.unverified).map(({ key }) => key), ['open@file/default'])
 })
 
 test('a connection that was verified for one host is never used for another', async (t) => {
@@ -143,17 +147,11 @@ test('bodies of 64 MiB both ways, to a reader that stops too, arrive as they wer
   down.get('/', 'a.test')
   await down.receiveHead()
   const hash = createHash('sha256')
-  let stops = 0
-  for (let time = 0; time < PIECES; time++) {
-    if (time === 0 || time === PIECES / 2) {
-      down.socket.pause()
-      const reached = await settled(() => sent, 'the backend, which nobody reads from')
-      if (reached < PIECES) stops++
-      down.socket.resume()
-    }
-    hash.update(await down.receiveBytes(piece.length))
-  }
+  down.socket.pause()
+  const reached = await settled(() => sent, 'the backend, which nobody reads from')
+  down.socket.resume()
+  for (let time = 0; time < PIECES; time++) hash.update(await down.receiveBytes(piece.length))
   assert.equal(hash.digest('hex'), expected)
-  assert.equal(stops, 2, 'the backend was never held back')
-  t.diagnostic(`64 MiB up and down over TLS: SHA-256 ${expected.slice(0, 16)}… both times; the upstream was held back twice`)
+  assert.ok(reached < PIECES, 'the backend was never held back')
+  t.diagnostic(`64 MiB up and down over TLS: SHA-256 ${expected.slice(0, 16)}… both times; the upstream was held back after ${reached} MiB`)
 })

@@ -60,7 +60,9 @@ export class BackendConnection {
 
   /** Cuts the connection with a reset. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    // Node keeps a socket for ever that is reset after it has sent its FIN.
+    if (this.socket.writableEnded) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   /** Stops reading, so that the peer feels back-pressure. */
@@ -126,7 +128,7 @@ export async function startBackend(options: BackendOptions = {}): Promise<Backen
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const kill = async (): Promise<void> => {
-    for (const { socket } of connections) socket.resetAndDestroy()
+    for (const connection of connections) connection.reset()
     if (!server.listening) return
     server.close()
     await within(once(server, 'close'), DEADLINE_MS, () => `the backend on port ${port} closing`)

@@ -1,0 +1,56 @@
+// A body buffer belongs to one connection at a time: whatever a socket still reads, it never reads into memory that another one writes from.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import { test } from 'node:test'
+import { ReadBuffers } from '#src/io/read-buffer.ts'
+import { Wire, type WireOwner } from '#src/io/wire.ts'
+import { until } from '#test/support/until.ts'
+
+const SECRET = 0x53
+const OTHERS = 0x4f
+
+test('a body that ends outside of its read callback does not hand out the buffer that the socket reads into next', async () => {
+  await using server = net.createServer().listen(0, '127.0.0.1')
+  await using cleanUp = new AsyncDisposableStack()
+  await once(server, 'listening')
+  let held = 0
+  const buffers = new ReadBuffers((change) => (held += change))
+  const context = { buffers, boundaryError: (error: unknown) => assert.fail(String(error)) }
+  let received = 0
+  const owner: WireOwner = {
+    onRead: (_, from, to) => {
+      received += to - from
+      if (received > 0) wire.readLongBody()
+    },
+    onEnd: () => undefined,
+    onFlush: () => undefined,
+    onClose: () => undefined,
+  }
+  const accepted = once(server, 'connection')
+  const { port } = server.address() as net.AddressInfo
+  const connected = Promise.withResolvers<void>()
+  const wire = Wire.connect(context, owner, { ready: 'connect', open: (onread) => net.connect({ port, host: '127.0.0.1', onread }) }, connected.resolve)
+  await connected.promise
+  const [peer] = (await accepted) as [net.Socket]
+  peer.on('error', () => undefined)
+  cleanUp.defer(() => {
+    wire.destroy()
+    peer.destroy()
+  })
+
+  // The first read makes the socket take a buffer of its own for the next.
+  peer.write(Buffer.alloc(1000, SECRET))
+  await until(() => received === 1000, { what: 'the first part of the body' })
+  // The body ends while no read callback runs, as when the upstream connects only now.
+  wire.endBody(wire)
+  const theirs = buffers.take()
+  theirs.raw.fill(OTHERS)
+  peer.write(Buffer.alloc(5000, SECRET))
+  await until(() => received === 6000, { what: 'the next request' })
+
+  assert.equal(theirs.raw.indexOf(SECRET), -1, "the next request of one connection was read into another's buffer")
+  buffers.give(theirs)
+  wire.destroy()
+  await until(() => held === 0, { what: 'all buffers to be accounted for' })
+})
