@@ -31,7 +31,7 @@ export interface TunnelSink {
   gone(reason: ClientGone): void
 }
 
-export type ClientGone = 'client_abort' | 'client_body_timeout' | 'client_write_timeout' | 'malformed_body' | 'shutdown'
+export type ClientGone = 'client_abort' | 'client_body_timeout' | 'client_write_timeout' | 'malformed_body' | 'shutdown' | 'internal_error'
 
 /** One request's way back to the client. */
 export interface ResponseStream {

@@ -82,6 +82,11 @@ const names: Readonly<Record<string, number>> = {
   'proxy-authorization': DROP,
   'proxy-authenticate': DROP,
   'http2-settings': DROP,
+  // Names by which some servers learn of TLS, or of another path than the one that was matched.
+  'front-end-https': DROP,
+  'x-url-scheme': DROP,
+  'x-original-url': DROP,
+  'x-rewrite-url': DROP,
   proxy: DROP, // CGI programs would take it for their HTTP_PROXY variable
 }
 const classify = createClassifier(names)
@@ -129,6 +134,7 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
     let kind = classify(text, scanner.lineStart, scanner.nameEnd)
     // Servers that turn `-` and `_` (CGI, WSGI, Rack), or all that is no letter, into `_` would read it as one of those that we set or read.
     if (scanner.unusual && kind === KEEP && isKnown(scanner.name().replace(/[^a-z0-9]/g, '-'))) kind = DROP
+    if (kind === KEEP && isForwarded(text, scanner.lineStart, scanner.nameEnd)) kind = FORWARDING
     if (kind === KEEP) continue
     switch (kind) {
       case HOST:
@@ -206,6 +212,10 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
 
 const hostOnly: ReadonlySet<string> = new Set(['host'])
 const isKnown = (name: string): boolean => Object.hasOwn(names, name)
+
+/** `X-Forwarded-Ssl` and whatever else somebody reads: the whole family is about who was before us. */
+const isForwarded = (text: string, from: number, to: number): boolean =>
+  to - from > 12 && (text.charCodeAt(from) | 0x20) === 0x78 && text.slice(from, from + 12).toLowerCase() === 'x-forwarded-'
 
 function badLine(line: string): HeadFault {
   const version = / HTTP\/([0-9]+\.[0-9]+)$/.exec(line)?.[1]

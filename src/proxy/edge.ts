@@ -81,7 +81,12 @@ export class Edge {
       ...clientTerms(all),
       handle: (stream, head, bytes, from, to, end, trailers) => {
         const exchange = new Exchange(plane, stream, head)
-        exchange.start(bytes, from, to, end, trailers)
+        try {
+          exchange.start(bytes, from, to, end, trailers)
+        } catch (error) {
+          exchange.clientGone('internal_error') // or it would be counted as running for ever; the boundary ends the connection
+          throw error
+        }
         return exchange
       },
       refused: (peer, fault) => refusedRecord(plane, peer, fault),
@@ -128,7 +133,8 @@ export class Edge {
   }
 
   #accepted(listener: Listener, address: string): void {
-    if (this.#plane.settings.limits.connectionsPerAddress > 0) this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
+    // Whatever the limit is now: a reload may set one.
+    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
     this.#plane.count('connections_accepted_total', 1)
     this.#count(listener, 1)
   }

@@ -117,7 +117,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (this.#over) return
     this.#cancelUpstream()
     if (reason === 'client_abort') this.#plane.count('client_aborts_total', 1)
-    this.#finish(reason === 'malformed_body' ? 400 : reason === 'client_body_timeout' ? 408 : 499, reason)
+    this.#finish(statusWhenGone[reason] ?? 499, reason)
   }
 
   #attempt(route: CompiledRoute): void {
@@ -350,3 +350,6 @@ const reasonOf = {
   'head timeout': 'upstream_head_timeout',
   'body timeout': 'upstream_body_timeout',
 } as const satisfies Record<UpstreamFailure['kind'], Reason>
+
+/** What is logged when the client gets no answer of an upstream, where it is not simply gone. */
+const statusWhenGone: Partial<Record<ClientGone, number>> = { malformed_body: 400, client_body_timeout: 408, internal_error: 500 }

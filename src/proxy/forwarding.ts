@@ -1,5 +1,6 @@
 // What the upstream is told about the client: X-Forwarded-*, Forwarded (RFC 7239), X-Real-IP, Via, X-Request-Id.
 import { isIP, type BlockList } from 'node:net'
+import { withoutFields } from '#src/http1/fields.ts'
 import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
 import type { Peer } from '#src/downstream/stream.ts'
 
@@ -33,9 +34,15 @@ export function trustedForwarding(head: RequestHead, peer: Peer, via: string, re
   const fields =
     `X-Forwarded-For: ${[...chain, peer.address].join(', ')}\r\nX-Forwarded-Host: ${host}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-Proto: ${proto}\r\n` +
     (prefix === undefined ? '' : `X-Forwarded-Prefix: ${prefix}\r\n`) +
+    withoutFields(head.forwarding, extended) +
     `X-Real-IP: ${client}\r\n${element(peer.address, head.authority, peer.scheme, forwarded ?? '')}Via: 1.${head.minor} ${via}\r\nX-Request-Id: ${id}\r\n`
   return { fields, client, requestId: id }
 }
+
+/** What is written anew; others of the family (`X-Forwarded-Ssl` of some balancers) a trusted peer may say as it likes. */
+const extended: ReadonlySet<string> = new Set([
+  'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto', 'x-forwarded-prefix', 'x-real-ip', 'x-request-id', 'forwarded', 'serai-debug',
+])
 
 /** One hop of `Forwarded`, behind those there were. */
 function element(address: string, authority: string, scheme: string, earlier: string): string {

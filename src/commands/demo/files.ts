@@ -55,9 +55,9 @@ ${list('api')}
       - ${stable2}
       - { address: ${canary}, tags: ["serai.host=shop.example.org, shop.localhost", "serai.weight=10"] }
 
-  # Take the signs off the next three lines, save, and open http://new.localhost:… in a browser.
-  # - name: new
-  #   tags: ["serai.host=new.example.org, new.localhost"]
-  #   instances: [${addresses('web')[1]}]
+  # Take the # off the next three lines, save, and open http://new.localhost:… in a browser.
+#  - name: new
+#    tags: ["serai.host=new.example.org, new.localhost"]
+#    instances: [${addresses('web')[1]}]
 `
 }

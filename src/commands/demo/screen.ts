@@ -32,7 +32,7 @@ Try, in another terminal:
   kill an instance    kill ${victim?.pid}
     and see no error  for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' http://a.localhost:${httpPort}/; done
   add a service       edit ${services}
-                      (take the signs off its last three lines, save, open http://new.localhost:${httpPort})
+                      (take the # off its last three lines, save, open http://new.localhost:${httpPort})
   break the file      write nonsense into it: the routes stay, and http://localhost:${adminPort}/api/problems says what is wrong
 
 Ctrl-C stops all of it.
