@@ -115,13 +115,17 @@ before(async () => {
 })
 after(() => arena[Symbol.asyncDispose]())
 
-lies.forEach(({ name, method = 'GET', fields = [], gets, text, shows = {} }, index) => {
+lies.forEach(({ name, method = 'GET', fields = [], answers, gets, text, shows = {} }, index) => {
   test(name, async () => {
     await using client = await connect(arena.serai.port)
     client.send([`${method} /${index} HTTP/1.1`, `Host: ${HOST}`, ...fields, ...(method === 'POST' ? ['Content-Length: 0'] : []), '', ''].join('\r\n'))
     if (gets === 'cut') {
-      await assert.rejects(client.receiveResponse(), (error) => error instanceof CutError && error.ending === 'reset')
-      assert.doesNotMatch(client.bytes.toString('latin1'), /\r\n0\r\n/)
+      const outcome = await client.receiveResponse().then(({ status }) => status, (error: unknown) => error)
+      // When the segments of a lie arrive together it is seen through before anything was sent on: then it is a 502.
+      if (outcome !== 502 || answers.length === 1) {
+        assert.ok(outcome instanceof CutError && outcome.ending === 'reset', `expected a reset, got ${String(outcome)}`)
+        assert.doesNotMatch(client.bytes.toString('latin1'), /\r\n0\r\n/)
+      }
     } else {
       const response = await client.receiveResponse({ to: method })
       assert.equal(response.status, gets)
