@@ -54,3 +54,50 @@ test('a body that ends outside of its read callback does not hand out the buffer
   wire.destroy()
   await until(() => held === 0, { what: 'all buffers to be accounted for' })
 })
+
+test('a body that ends in its read callback keeps its buffer until the other side has written all of it', async () => {
+  await using server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await using cleanUp = new AsyncDisposableStack()
+  const { port } = server.address() as net.AddressInfo
+  const buffers = new ReadBuffers(() => undefined)
+  const context = { buffers, boundaryError: (error: unknown) => assert.fail(String(error)) }
+  const open = async (onRead: WireOwner['onRead']): Promise<{ wire: Wire; peer: net.Socket }> => {
+    const accepted = once(server, 'connection')
+    const connected = Promise.withResolvers<void>()
+    const owner: WireOwner = { onRead, onEnd: () => undefined, onFlush: () => undefined, onClose: () => undefined }
+    const wire = Wire.connect(context, owner, { ready: 'connect', open: (onread) => net.connect({ port, host: '127.0.0.1', onread }) }, connected.resolve)
+    await connected.promise
+    const [peer] = (await accepted) as [net.Socket]
+    peer.on('error', () => undefined)
+    cleanUp.defer(() => {
+      wire.destroy()
+      peer.destroy()
+    })
+    return { wire, peer }
+  }
+
+  const sink = await open(() => undefined)
+  sink.peer.pause()
+  let lent: Buffer | undefined
+  let early: Buffer | undefined
+  const source = await open((bytes, from, to) => {
+    source.wire.readLongBody()
+    if (to - from < 5000) return
+    lent = bytes
+    sink.wire.pass('', bytes, from, to, source.wire)
+    source.wire.endBody(sink.wire)
+    early = buffers.take().raw
+  })
+  source.peer.write(Buffer.alloc(100, SECRET))
+  await until(() => source.wire.socket.bytesRead === 100, { what: 'a read that takes a buffer of its own' })
+  sink.wire.writeBuffer(Buffer.alloc(32 * 1024 * 1024, OTHERS))
+  assert.equal(sink.wire.flushed, false, 'the slow side has octets waiting')
+  source.peer.write(Buffer.alloc(60_000, SECRET))
+  await until(() => lent !== undefined, { what: 'the body' })
+
+  assert.notEqual(early, lent, 'the buffer was handed out while the other side still writes from it')
+  sink.peer.resume()
+  await until(() => sink.wire.flushed, { what: 'the slow side to have read everything' })
+  await until(() => buffers.take().raw === lent, { what: 'the buffer to come back' })
+})
