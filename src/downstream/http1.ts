@@ -1,11 +1,12 @@
 // A client's HTTP/1.1 connection: reads requests one after the other, strictly, and writes their responses in the same order.
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
-import { Wire, type TcpHandle, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { Wire, type Accepted, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
 import { isFault, type HeadFault, type RequestHead } from '#src/http1/request-head.ts'
 import { interimText, responseHeadText, UNKNOWN_LENGTH, upgradeText, type OutgoingHead } from '#src/http1/response-text.ts'
 import { Ahead, type AheadLimits } from './ahead.ts'
+import type { ClientConnection } from './client-connection.ts'
 import { writeSpan } from './response-span.ts'
 import type { ClientGone, Peer, RequestHandler, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
@@ -20,7 +21,7 @@ export interface DownstreamContext extends WireContext, AheadLimits {
   readonly handle: RequestHandler
   /** A head that was refused; answered and closed by the connection itself. */
   refused(peer: Peer, fault: Refused): void
-  closed(connection: Http1Connection): void
+  closed(connection: ClientConnection): void
 }
 
 /** Why a head was not taken; 408 when it did not come in time. */
@@ -32,7 +33,7 @@ type Phase = 'head' | 'busy' | 'tunnel' | 'lingering' | 'closed'
 const LINGER_MS = 2000
 const LINGER_BYTES = 1024 * 1024
 
-export class Http1Connection implements WireOwner, Timed, ResponseStream {
+export class Http1Connection implements ClientConnection, WireOwner, Timed, ResponseStream {
   deadline = 0
   bucketTick = 0
   readonly peer: Peer
@@ -58,11 +59,11 @@ export class Http1Connection implements WireOwner, Timed, ResponseStream {
   #lastUnsent = 0
   #lingered = 0
 
-  constructor(context: DownstreamContext, handle: TcpHandle, peer: Peer) {
+  constructor(context: DownstreamContext, accepted: Accepted, peer: Peer) {
     this.#context = context
     this.#ahead = new Ahead(context)
     this.peer = peer
-    this.wire = Wire.accept(context, this, handle)
+    this.wire = Wire.accept(context, this, accepted)
     context.deadlines.arm(this, context.headMs)
     this.wire.start()
   }

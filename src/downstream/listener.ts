@@ -2,7 +2,9 @@
 import net from 'node:net'
 import type { ListenerSettings } from '#src/snapshot.ts'
 import type { TcpHandle } from '#src/io/wire.ts'
-import { Http1Connection, type DownstreamContext } from './http1.ts'
+import type { ClientConnection } from './client-connection.ts'
+import type { DownstreamContext } from './http1.ts'
+import { serveConnection } from './protocols.ts'
 import type { Peer } from './stream.ts'
 
 /** What a listener's connections share; a reload writes new values into it. */
@@ -37,7 +39,7 @@ export class Listener {
   readonly #server: net.Server
   readonly #options: ListenerOptions
   /** Open connections, and since when. */
-  readonly #connections = new Map<Http1Connection, number>()
+  readonly #connections = new Map<ClientConnection, number>()
   #accepts = 0
 
   /** Listens, or rejects with the system's error. */
@@ -93,11 +95,11 @@ export class Listener {
     if (!this.#options.admit(address)) return handle.close()
     handle.setNoDelay(true)
     const peer: Peer = { address, trusted: this.#options.isTrusted(address), scheme: 'http', localPort: this.#options.settings.port }
-    this.#connections.set(new Http1Connection(this.context, handle, peer), this.context.deadlines.now)
+    this.#connections.set(serveConnection('', this.context, handle, peer), this.context.deadlines.now)
     this.#options.accepted(this, address)
   }
 
-  #closed(connection: Http1Connection): void {
+  #closed(connection: ClientConnection): void {
     if (this.#connections.delete(connection)) this.#options.closed(this, connection.peer.address)
   }
 

@@ -1,0 +1,12 @@
+// A client's connection as its listener sees it, whatever protocol it speaks.
+import type { Peer } from './stream.ts'
+
+export interface ClientConnection {
+  readonly peer: Peer
+  /** Nothing is being answered: it can be ended without anybody noticing. */
+  readonly idle: boolean
+  /** Ends it in good order when nothing is being answered. */
+  finish(): void
+  /** Ends it at once; exchanges in progress are told why. */
+  shut(): void
+}
