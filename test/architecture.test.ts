@@ -14,6 +14,7 @@ const levels: readonly (readonly string[])[] = [
   ['worker.ts'],
   ['proxy', 'catalog', 'tags'],
   ['downstream', 'upstream', 'routing', 'middleware'],
+  ['http2'],
   ['io', 'http1', 'observe', 'config'],
   ['messages.ts'],
   ['snapshot.ts', 'catalog/catalog.ts'],

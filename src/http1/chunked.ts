@@ -159,7 +159,8 @@ const forbidden: ReadonlySet<string> = new Set([
   'authorization', 'proxy-authorization', 'www-authenticate', 'proxy-authenticate', 'cookie', 'set-cookie', 'content-encoding', 'content-type', 'content-range',
   'cache-control', 'max-forwards', 'range', 'age', 'date', 'expires', 'location', 'retry-after', 'vary', 'x-real-ip', 'x-request-id', 'proxy',
 ])
-const forbiddenTrailer = (name: string): boolean => {
+/** Whether a trailer of this lower-case name goes no further. */
+export const forbiddenTrailer = (name: string): boolean => {
   const dashed = name.replaceAll('_', '-')
   return forbidden.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('if-') || dashed.startsWith('serai-')
 }

@@ -24,8 +24,9 @@ export interface RequestHead {
   readonly host: string
   /** Host and port as the client wrote them. */
   readonly authority: string
-  /** 0 or 1: the digit after `HTTP/1.`. */
+  /** 0 or 1: the digit after `HTTP/1.`; 1 for HTTP/2, which has all that HTTP/1.1 has. */
   readonly minor: 0 | 1
+  readonly version: '1.0' | '1.1' | '2.0'
   /** The client takes no further response on this connection. */
   readonly close: boolean
   /** Octets of the body; -1 when it is chunked. */
@@ -44,18 +45,19 @@ export interface RequestHead {
   readonly forwarding: string
 }
 
-const KEEP = 0
-const HOST = 1
+// What a field is to us.
+export const KEEP = 0
+export const HOST = 1
 const CONNECTION = 2
-const LENGTH = 3
+export const LENGTH = 3
 const CODING = 4
-const EXPECT = 5
+export const EXPECT = 5
 const UPGRADE = 6
-const TE = 7
-const VIA = 8
-const FORWARDING = 9
-const DROP = 10
-const AGENT = 11
+export const TE = 7
+export const VIA = 8
+export const FORWARDING = 9
+export const DROP = 10
+export const AGENT = 11
 
 const names: Readonly<Record<string, number>> = {
   host: HOST,
@@ -198,6 +200,7 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
     host: located.host,
     authority: located.authority,
     minor,
+    version,
     close: options.includes('close') || (minor === 0 && !options.includes('keep-alive')),
     contentLength,
     expectContinue: expect !== undefined && minor === 1 && contentLength !== 0,
@@ -208,6 +211,13 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
     fields: located.ownHost ? withoutFields(fields, hostOnly) : fields,
     forwarding,
   }
+}
+
+/** What a field of this lower-case name is to us, whatever protocol it came by. */
+export function kindOfField(name: string): number {
+  if (isForwarded(name, 0, name.length)) return FORWARDING
+  if (Object.hasOwn(names, name)) return names[name]!
+  return isKnown(name.replace(/[^a-z0-9]/g, '-')) ? DROP : KEEP
 }
 
 const hostOnly: ReadonlySet<string> = new Set(['host'])

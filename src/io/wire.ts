@@ -15,6 +15,17 @@ export interface WireOwner {
   onClose(error: string): void
 }
 
+/** Where the octets of a body come from: what can be told to wait, whatever protocol it speaks. */
+export interface Source {
+  /** Reading stops, or the peer gets no further window, until `unhold` was called as often. */
+  hold(): void
+  unhold(): void
+  /** Whether these octets stay as they are while it is held: then they need not be copied to be written later. */
+  keeps(bytes: Buffer): boolean
+  /** The body that it read is over: it may read on, though `sink` may still be writing the last octets (null: all was copied). */
+  endBody(sink: Wire | null): void
+}
+
 /** What wires of a thread share. */
 export interface WireContext {
   readonly buffers: ReadBuffers
@@ -46,7 +57,7 @@ const SMALL = 4096
 /** So much may wait in a TLS socket, which says only a turn later that all is written, before whoever has more must wait too. */
 const TLS_AHEAD = 64 * 1024
 
-export class Wire {
+export class Wire implements Source {
   readonly socket: net.Socket
   readonly #context: WireContext
   #owner: WireOwner
@@ -56,8 +67,8 @@ export class Wire {
   #own: ReadBuffer | null = null
   /** The buffer that the next read goes into. */
   #reading: ReadBuffer
-  /** The wire whose octets wait in this one's socket, and which may not read until they have gone. */
-  #source: Wire | null = null
+  /** Whose octets wait in this wire's socket, and who may not read until they have gone. */
+  #source: Source | null = null
   /** A buffer of a body that is over, but whose last octets this wire has not written yet. */
   #lastOfBody: ReadBuffer | null = null
   /** The read callback is running: after it, and only then, the socket asks where the next read goes. */
@@ -168,21 +179,33 @@ export class Wire {
    * Writes `text` and then octets that `source` has just read. When the kernel does not take them all, `source` reads on only
    * after it did: that is the back-pressure, and what lets a long body be written from where it was read.
    */
-  pass(text: string, bytes: Buffer, from: number, to: number, source: Wire): void {
+  pass(text: string, bytes: Buffer, from: number, to: number, source: Source): void {
     if (this.#gone) return
     const { socket } = this
     // TLS encrypts at once what it is given while nothing waits: then the memory is free again when `write` returns.
     const encrypts = this.#decrypts && socket.writableLength === 0
     if (to - from < SMALL) socket.write(text + bytes.latin1Slice(from, to), 'latin1', this.#flushed)
     else if (encrypts && text === '') socket.write(bytes.subarray(from, to), this.#flushed)
-    else if (!this.#decrypts && source.#own !== null && source.#own.raw === bytes) {
+    else if (!this.#decrypts && source.keeps(bytes)) {
       if (text !== '') socket.write(text, 'latin1', this.#flushed)
       socket.write(bytes.subarray(from, to), this.#flushed)
     } else this.#writeCopy(text, bytes, from, to, encrypts)
     if (this.#behind) this.#holdUntilFlushed(source)
   }
 
-  #holdUntilFlushed(source: Wire): void {
+  /** What it reads into a buffer of its own stays there until it reads on. */
+  keeps(bytes: Buffer): boolean {
+    return this.#own !== null && this.#own.raw === bytes
+  }
+
+  /** `source` need not wait for this wire any more. */
+  forget(source: Source): void {
+    if (this.#source !== source) return
+    this.#source = null
+    source.unhold()
+  }
+
+  #holdUntilFlushed(source: Source): void {
     if (this.#source !== null) return
     this.#source = source
     source.hold()
@@ -210,18 +233,15 @@ export class Wire {
     if (this.#own === null && !this.#decrypts) this.#own = this.#context.buffers.take()
   }
 
-  /** The body that this wire read is over: it may read on, though `sink` may still be writing the body's last octets. */
-  endBody(sink: Wire): void {
-    if (sink.#source === this) {
-      sink.#source = null
-      this.unhold()
-    }
+  /** The body that this wire read is over: it may read on, though `sink` may still be writing the body's last octets (null: nobody does). */
+  endBody(sink: Wire | null): void {
+    sink?.forget(this)
     const own = this.#own
     if (own === null) return
     this.#own = null
     // Outside of its read callback the socket will still read once more into this buffer: it must never be anybody else's.
-    if (!this.#inRead || sink.#gone || (!sink.flushed && sink.#lastOfBody !== null)) this.#context.buffers.drop()
-    else if (sink.flushed) this.#context.buffers.give(own)
+    if (!this.#inRead || (sink !== null && (sink.#gone || (!sink.flushed && sink.#lastOfBody !== null)))) this.#context.buffers.drop()
+    else if (sink === null || sink.flushed) this.#context.buffers.give(own)
     else sink.#lastOfBody = own
   }
 

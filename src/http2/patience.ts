@@ -1,0 +1,34 @@
+// How much a peer may ask for that costs us and moves nothing: a bucket that fills with time and with work that is useful.
+
+export class Patience {
+  readonly #burst: number
+  readonly #perSecond: number
+  readonly #now: () => number
+  #left: number
+  #at: number
+
+  /** `now` in milliseconds; coarse will do. */
+  constructor(burst: number, perSecond: number, now: () => number) {
+    this.#burst = burst
+    this.#perSecond = perSecond
+    this.#now = now
+    this.#left = burst
+    this.#at = now()
+  }
+
+  /** Takes `cost`; false when there is not as much left. */
+  spend(cost: number): boolean {
+    if (this.#left < cost) {
+      const now = this.#now()
+      this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) / 1000) * this.#perSecond)
+      this.#at = now
+    }
+    this.#left -= cost
+    return this.#left >= 0
+  }
+
+  /** Something useful was done. */
+  earn(gain: number): void {
+    if (this.#left < this.#burst) this.#left += gain
+  }
+}
