@@ -32,3 +32,9 @@ export class Patience {
     if (this.#left < this.#burst) this.#left += gain
   }
 }
+
+/** With frames that move nothing (SETTINGS, PING, empty DATA, windows opened by an octet). */
+export const withFrames = (now: () => number): Patience => new Patience(2000, 200, now)
+
+/** With streams that come to nothing: those that a peer resets (rapid reset, CVE-2023-44487), or makes us reset (CVE-2025-8671). */
+export const withResets = (now: () => number): Patience => new Patience(250, 25, now)

@@ -11,7 +11,7 @@ import { FrameWriter } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
 import { fragmentOf } from './headers-frame.ts'
 import { HpackDecoder, type BlockLimits } from './hpack-decoder.ts'
-import { Patience } from './patience.ts'
+import { withFrames, withResets, type Patience } from './patience.ts'
 import { parsePriority } from './priority.ts'
 import { defaultSettings, readSettings, type PeerSettings } from './settings.ts'
 import type { Stream, StreamOwner } from './stream.ts'
@@ -52,13 +52,6 @@ export interface SessionOptions {
 
 const TABLE = 4096
 
-// What a peer may ask for that moves nothing: frames of the connection, and streams that come to nothing (rapid reset, CVE-2023-44487, and those
-// that it makes us reset, CVE-2025-8671).
-const CONTROL_BURST = 2000
-const CONTROL_PER_SECOND = 200
-const RESET_BURST = 250
-const RESETS_PER_SECOND = 25
-
 const none = Buffer.alloc(16)
 
 export class Session implements FrameSink {
@@ -89,9 +82,9 @@ export class Session implements FrameSink {
     this.#server = role === 'server'
     this.#reader = new FrameReader(this, this.#server)
     this.#decoder = new HpackDecoder(fields, kindOf, TABLE, limits)
-    const control = new Patience(CONTROL_BURST, CONTROL_PER_SECOND, now)
+    const control = withFrames(now)
     this.#control = control
-    this.#resets = new Patience(RESET_BURST, RESETS_PER_SECOND, now)
+    this.#resets = withResets(now)
     this.writer = new FrameWriter(outbox)
     this.streams = new Streams({ writer: this.writer, earn: (gain) => control.earn(gain), waiting, idle: () => owner.idle() })
     if (!this.#server) this.writer.preface()
