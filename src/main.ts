@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   validate: () => import('./commands/validate.ts'),
   routes: () => import('./commands/routes.ts'),
   explain: () => import('./commands/explain.ts'),
+  certs: () => import('./commands/certs.ts'),
 }
 
 process.exit(await main(process.argv.slice(2)))

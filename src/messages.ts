@@ -14,10 +14,41 @@ export interface Ejection {
   readonly why: string
 }
 
+/** A client that did not become a connection. */
+export interface HandshakeFailure {
+  readonly listener: string
+  readonly address: string
+  readonly serverName: string
+  readonly reason: string
+  readonly detail: string
+}
+
+/** A certificate with its key: what only workers and their main thread see. Never shown, never logged. */
+export interface Certificate {
+  /** Which of the configured ones it is; it outlives renewals. */
+  readonly id: string
+  /** Another after each change of its content. */
+  readonly version: string
+  /** Lower case: hosts, and `*.` wildcards of one label. */
+  readonly names: readonly string[]
+  /** For clients that name no host, or one that no certificate has. */
+  readonly isDefault: boolean
+  /** Of its key: `ec`, `rsa`, … */
+  readonly kind: string
+  /** Wall clock, milliseconds. */
+  readonly notBefore: number
+  /** PEM, the chain in order; on shared memory, so that thousands of them are there once. */
+  readonly cert: Uint8Array
+  /** PEM. */
+  readonly key: Uint8Array
+}
+
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly settings: DataPlaneSettings
   readonly reusePort: boolean
+  /** The 48 octets that session tickets are made with. */
+  readonly ticketKeys: Uint8Array
   /** `WORKER_CELLS` doubles, written by the worker. */
   readonly counters: SharedArrayBuffer
   /** Counters of services, written by this worker alone; further ones come with the table. */
@@ -38,6 +69,10 @@ export type ToWorker =
   /** Something is to be taken from the table's port. */
   | { readonly kind: 'table' }
   | { readonly kind: 'eject'; readonly ejection: Ejection }
+  /** Certificates that are new or have changed, and ids of those that are no more. The first comes before the table. */
+  | { readonly kind: 'certificates'; readonly changed: readonly Certificate[]; readonly removed: readonly string[] }
+  /** The 48 octets that session tickets are made with from now on. */
+  | { readonly kind: 'ticket keys'; readonly keys: Uint8Array }
   /** New settings, listeners included; answered by `listening` or `refused`. */
   | { readonly kind: 'settings'; readonly settings: DataPlaneSettings }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
@@ -53,6 +88,8 @@ export type FromWorker =
   | { readonly kind: 'ejected'; readonly ejection: Ejection }
   /** Nobody listens at an endpoint (`scheme://address`); told at most once a second for each. */
   | { readonly kind: 'nobody listens'; readonly key: string }
+  /** Only told where the settings say so, and at most a hundred times a second. */
+  | { readonly kind: 'handshake failed'; readonly failure: HandshakeFailure }
   | { readonly kind: 'access'; readonly lines: Uint8Array; readonly records: number }
   /** A mistake of ours ended one connection, or kept one service from changing; told at most once a second. */
   | { readonly kind: 'boundary'; readonly error: string }

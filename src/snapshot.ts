@@ -102,6 +102,23 @@ export interface ListenerSettings {
   /** '' listens on every address, IPv6 and IPv4. */
   readonly host: string
   readonly port: number
+  readonly tls: boolean
+  /** The port of https that requests are sent to instead of being served; 0: they are served. */
+  readonly redirectPort: number
+  /** CIDR blocks of the balancers that connections must come from, each with a header of the PROXY protocol; none: no such header. */
+  readonly proxyProtocol: readonly string[]
+}
+
+/** What is asked of TLS clients for some hosts. */
+export interface ClientPolicy {
+  /** Equal for policies that ask the same. */
+  readonly id: string
+  /** Lower case: `a.example.org`, `*.example.org` (one label), or `*` for any. */
+  readonly hosts: readonly string[]
+  /** `require`: no connection without a certificate of these authorities; `request`: one may be given, but no other. */
+  readonly mode: 'require' | 'request'
+  /** PEM of the authorities. */
+  readonly ca: string
 }
 
 /** Everything a worker needs to know that is not a service. Plain data; times in milliseconds, sizes in bytes. */
@@ -110,6 +127,16 @@ export interface DataPlaneSettings {
   /** CIDR blocks whose forwarding headers are extended instead of replaced, and who may ask for the debug header. */
   readonly trustedPeers: readonly string[]
   readonly client: { readonly headMs: number; readonly bodyMs: number; readonly keepAliveMs: number }
+  readonly tls: {
+    /** From the first octet, or the connection, to the end of the handshake. */
+    readonly handshakeMs: number
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+    readonly clients: readonly ClientPolicy[]
+    /** The value of `Strict-Transport-Security` in responses over TLS; '': none is added. */
+    readonly hsts: string
+    /** Each handshake that fails is told, for the log. */
+    readonly tellFailures: boolean
+  }
   readonly upstream: {
     readonly connectMs: number
     readonly keepAliveMs: number

@@ -10,10 +10,14 @@ import { Edge } from './proxy/edge.ts'
 import { Plane } from './proxy/plane.ts'
 import { TableIntake } from './proxy/table-intake.ts'
 import type { DataPlaneSettings } from './snapshot.ts'
+import { Contexts } from './tls/contexts.ts'
+import { Identities } from './tls/identities.ts'
 
 const TICK_MS = 100
 const GAUGE_MS = 1000
 const TELL_BOUNDARY_MS = 1000
+/** A second; whoever reads them wants a few, and a flood of them must not fill the main thread's queue. */
+const MAX_FAILURES_TOLD = 100
 
 if (parentPort === null) throw new Error('worker.ts is started by the main thread, not by hand')
 const port = parentPort
@@ -32,11 +36,14 @@ const access = new AccessBatch(counters, new Float64Array(start.accessTaken), (l
 })
 const boundaryError = createBoundary()
 
+const identities = new Identities()
+const contexts = new Contexts(start.ticketKeys, start.settings.tls.minVersion)
 const plane = new Plane(start.settings, {
   clock,
   deadlines,
   buffers,
   random: Math.random,
+  identities,
   counters,
   pages,
   boundaryError,
@@ -44,7 +51,13 @@ const plane = new Plane(start.settings, {
   nobodyListens: (key) => tell({ kind: 'nobody listens', key }),
   accessLine: (line) => access.add(line),
 })
-const edge = new Edge({ plane, buffers, counters, boundaryError })
+const failures = createThrottle(MAX_FAILURES_TOLD)
+const edge = new Edge({
+  plane, buffers, counters, contexts, boundaryError,
+  handshakeFailed: (failure) => {
+    if (failures()) tell({ kind: 'handshake failed', failure })
+  },
+})
 
 setInterval(() => {
   deadlines.advance(clock.now(), boundaryError)
@@ -73,8 +86,15 @@ port.on('message', (message: ToWorker) => {
     case 'eject':
       plane.eject(message.ejection)
       return
+    case 'certificates':
+      identities.change(message.changed, message.removed)
+      return
+    case 'ticket keys':
+      contexts.rotate(message.keys)
+      return
     case 'settings':
       plane.configure(message.settings)
+      contexts.configure(message.settings.tls.minVersion)
       if (waiting.length === 0) listen(message.settings)
       else waiting.push(message.settings)
       return
@@ -101,5 +121,18 @@ function createBoundary(): (error: unknown) => void {
     if (clock.now() - told < TELL_BOUNDARY_MS) return
     told = clock.now()
     tell({ kind: 'boundary', error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+}
+
+/** Says yes `most` times a second. */
+function createThrottle(most: number): () => boolean {
+  let since = Number.NEGATIVE_INFINITY
+  let count = 0
+  return () => {
+    if (clock.now() - since > 1000) {
+      since = clock.now()
+      count = 0
+    }
+    return count++ < most
   }
 }

@@ -12,10 +12,11 @@ const levels: readonly (readonly string[])[] = [
   ['commands'],
   ['control', 'admin'],
   ['worker.ts'],
+  ['certificates'],
   ['proxy', 'catalog', 'tags'],
   ['downstream', 'upstream', 'routing', 'middleware'],
   ['http2'],
-  ['io', 'http1', 'observe', 'config'],
+  ['io', 'http1', 'tls', 'observe', 'config'],
   ['messages.ts'],
   ['snapshot.ts', 'catalog/catalog.ts'],
 ]
@@ -23,7 +24,7 @@ const levels: readonly (readonly string[])[] = [
 /** What a data-plane thread must not load: it costs memory in each of them, and none of it belongs to a request. */
 const notInWorkers = {
   packages: ['undici', 'zod', 'yaml', 'pino', 'prom-client', 'acme-client'],
-  parts: ['config', 'control', 'admin', 'commands', 'catalog', 'tags'],
+  parts: ['config', 'control', 'admin', 'commands', 'catalog', 'certificates', 'tags'],
 } as const
 
 const MAX_LINES = 400

@@ -6,6 +6,7 @@ import { defaultPolicy, toDataPlaneSettings } from '#src/config/data-plane.ts'
 import { Publisher } from '#src/control/publisher.ts'
 import { PAGE_BYTES, PAGE_SERVICES, WORKER_CELLS } from '#src/observe/counters.ts'
 import { Clock } from '#src/proxy/clock.ts'
+import { Identities } from '#src/tls/identities.ts'
 import { Plane } from '#src/proxy/plane.ts'
 import type { DataPlaneSettings, Service } from '#src/snapshot.ts'
 import { hostName } from '../peer.ts'
@@ -46,7 +47,7 @@ function tableMs(settings: DataPlaneSettings, publisher: Publisher): number {
   const clock = new Clock()
   const pages = Array.from({ length: Math.ceil((SERVICES + 1) / PAGE_SERVICES) }, () => new SharedArrayBuffer(PAGE_BYTES))
   const plane = new Plane(settings, {
-    clock, deadlines: new Deadlines(clock.now()), buffers: new ReadBuffers(() => undefined), random: Math.random, counters: new Float64Array(WORKER_CELLS), pages,
+    clock, deadlines: new Deadlines(clock.now()), buffers: new ReadBuffers(() => undefined), random: Math.random, identities: new Identities(), counters: new Float64Array(WORKER_CELLS), pages,
     boundaryError: (error) => { throw error },
     ejected: () => undefined, nobodyListens: () => undefined, accessLine: () => undefined,
   })

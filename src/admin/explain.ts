@@ -5,7 +5,8 @@ import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
 import { TableBuilder } from '#src/routing/table.ts'
 import type { RoutingTable } from '#src/routing/table.ts'
-import type { EndpointView, Explanation, Question, RouteView, ServiceView, StatusView } from './subject.ts'
+import { certificateStep, listenerFor } from './explain-tls.ts'
+import type { CertificateView, EndpointView, Explanation, Question, RouteView, ServiceView, StatusView } from './subject.ts'
 
 /** What an explanation is made of. */
 export interface ExplainedView {
@@ -14,11 +15,13 @@ export interface ExplainedView {
   readonly routes: readonly RouteView[]
   readonly services: readonly ServiceView[]
   readonly problems: readonly Problem[]
+  readonly certificates: readonly CertificateView[]
 }
 
 type Step = Explanation['steps'][number]
 
 interface Target {
+  readonly scheme: 'http' | 'https'
   readonly host: string
   /** That of the URL's scheme where it names none. */
   readonly port: string
@@ -38,10 +41,17 @@ export function explain(view: ExplainedView, question: Question): Explanation {
   const target = readTarget(question)
   const path = normalisePath(target.path)
   const asked = { url: question.url, method: question.method, host: target.host, path: path ?? target.path }
-  const first = [...catalogSteps(view), listenerStep(view, target)]
+  const { listener, step } = listenerFor(view.listeners, target.scheme, target.port, target.namesPort)
+  const certificate = target.scheme === 'https' && listener?.tls === true ? certificateStep(view.certificates, target.host) : undefined
+  const first = [...catalogSteps(view), step, ...(certificate === undefined ? [] : [certificate])]
   const answered = (status: number, summary: string, steps: readonly Step[], problems: readonly Problem[]): Explanation =>
     ({ question: asked, outcome: 'answered', status, summary, steps: [...first, ...steps], problems })
 
+  const tlsProblems = view.problems.filter(({ service }) => service === '@tls')
+  if (certificate !== undefined && !certificate.ok && certificate.name === target.host) return answered(0, `no connection: ${certificate.why}`, [], tlsProblems)
+  if (listener?.redirectPort !== undefined && target.scheme === 'http') {
+    return answered(301, `301 to https on port ${listener.redirectPort}: the listener ${listener.name} serves nothing itself`, [], [])
+  }
   if (path === undefined) return answered(400, `400: the path ${target.path} is refused (malformed, or it could be read in two ways)`, [], [])
 
   const hosts = candidateHosts(target.host)
@@ -77,22 +87,12 @@ function readTarget({ url, headers }: Question): Target {
   const hostHeader = headers.findLast(([name]) => name.toLowerCase() === 'host')?.[1]
   const host = hostHeader === undefined ? authority : parseAuthority(hostHeader)
   if (host === undefined) throw new QuestionError(`${JSON.stringify(hostHeader)} is not a Host; expected host or host:port`)
-  const scheme = (parts[1] ?? 'http').toLowerCase()
-  return { host: host.host, port: authority.port || (scheme === 'https' ? '443' : '80'), namesPort: authority.port !== '', path: parts[3] || '/' }
+  const scheme = parts[1]?.toLowerCase() === 'https' ? 'https' : 'http'
+  return { scheme, host: host.host, port: authority.port || (scheme === 'https' ? '443' : '80'), namesPort: authority.port !== '', path: parts[3] || '/' }
 }
 
 function catalogSteps({ complete }: ExplainedView): Step[] {
   return complete ? [] : [{ stage: 'catalogs', name: 'catalogs', ok: false, why: 'not every catalog was read yet: what has no route is answered 503, not 404' }]
-}
-
-function listenerStep({ listeners }: ExplainedView, { port, namesPort }: Target): Step {
-  const own = listeners.find(({ address }) => address.endsWith(`:${port}`))
-  if (own !== undefined) return { stage: 'listener', name: own.name, ok: true, why: `listens on ${own.address}` }
-  const [first] = listeners
-  if (first === undefined) return { stage: 'listener', name: `port ${port}`, ok: false, why: 'no listener is open' }
-  // A balancer in front may have any port; which listener it passes on to makes no difference, as they share the routes.
-  if (!namesPort) return { stage: 'listener', name: first.name, ok: true, why: `the URL names no port, and ${first.name} listens on ${first.address}` }
-  return { stage: 'listener', name: `port ${port}`, ok: false, why: `nothing listens there; shown is what ${first.name} on ${first.address} would do` }
 }
 
 /** From the narrowest to the widest, as the matcher asks them. */

@@ -2,7 +2,7 @@
 import type { Problem } from '#src/catalog/catalog.ts'
 import { Html, html } from './html.ts'
 import { style } from './style.ts'
-import type { EndpointView, Explanation, RouteView, ServiceView, StatusView, Subject } from './subject.ts'
+import type { CertificateView, EndpointView, Explanation, RouteView, ServiceView, StatusView, Subject } from './subject.ts'
 
 /** Rows that a table shows; it says how many more there are. */
 const MAX_ROWS = 500
@@ -20,7 +20,8 @@ ${ready ? html`` : html`<p class="badge bad">not ready: ${reasons.join('; ')}</p
 ${problemsTable(subject.problems())}
 ${statusTables(status)}
 ${routesTable(subject.routes())}
-${servicesTable(subject.services())}`)
+${servicesTable(subject.services())}
+${certificatesTable(subject.certificates())}`)
 }
 
 /** The form that asks where a request goes, and the answer, or why there is none. It does not renew itself: somebody is typing. */
@@ -37,7 +38,7 @@ function page(status: StatusView, head: Html, body: Html): string {
 <body><header><h1>Serai</h1><span class="badge ${stateColour[status.state]}">${status.state}</span>
 <span class="dim">${status.version} · up ${duration(status.uptimeSeconds)} · revision ${status.revision}${status.complete ? '' : ' · not every catalog read yet'}</span></header>
 ${body}
-<nav><a href="/api/status">status</a> · <a href="/api/routes">routes</a> · <a href="/api/services">services</a> · <a href="/api/problems">problems</a> · <a href="/metrics">metrics</a></nav>
+<nav><a href="/api/status">status</a> · <a href="/api/routes">routes</a> · <a href="/api/services">services</a> · <a href="/api/problems">problems</a> · <a href="/api/certificates">certificates</a> · <a href="/metrics">metrics</a></nav>
 </body></html>
 `.text
 }
@@ -75,6 +76,13 @@ function routesTable(routes: readonly RouteView[]): Html {
   const rows = routes.slice(0, MAX_ROWS).map(({ host, path, kind, service, router, refuse, endpoints }) => html`<tr><td class="code">${host || 'any host'}</td><td class="code">${kind === 'exact' ? '=' : ''}${path}</td><td class="code">${
     service}${router === 'default' ? '' : html` <span class="dim">${router}</span>`}</td><td>${refuse === '' ? listed(endpoints.map((address) => html`<code>${address}</code>`)) : html`<span class="badge bad">503: ${refuse}</span>`}</td></tr>`)
   return table('Routes', ['host', 'path', 'service', 'endpoints'], rows, routes.length)
+}
+
+function certificatesTable(certificates: readonly CertificateView[]): Html {
+  if (certificates.length === 0) return html``
+  const rows = certificates.slice(0, MAX_ROWS).map(({ names, state, daysLeft, issuer, file, default: isDefault }) => html`<tr><td>${listed(names.map((name) => html`<code>${name}</code>`))}${
+    isDefault ? html` <span class="dim">default</span>` : html``}</td><td><span class="badge ${state === 'good' ? 'good' : 'bad'}">${state}</span></td><td>${daysLeft ?? ''}</td><td>${issuer}</td><td class="dim">${file}</td></tr>`)
+  return table('Certificates', ['names', 'state', 'days left', 'issuer', 'file'], rows, certificates.length)
 }
 
 function servicesTable(services: readonly ServiceView[]): Html {

@@ -42,7 +42,12 @@ export const statusView = z.strictObject({
     errors: count,
     problem: z.string().exactOptional(),
   })),
-  listeners: z.array(z.strictObject({ name: z.string(), address: z.string() })),
+  listeners: z.array(z.strictObject({
+    name: z.string(),
+    address: z.string(),
+    tls: z.boolean(),
+    redirectPort: count.exactOptional().describe('it serves nothing, and sends every request to https on this port'),
+  })),
   config: z.strictObject({
     source: z.string().describe("a file's path, or defaults"),
     loadedAt: z.iso.datetime(),
@@ -87,8 +92,22 @@ const serviceView = z.strictObject({
   endpoints: z.array(endpointView),
 })
 
+const certificateView = z.strictObject({
+  file: z.string().describe('of the certificate, as the config names it'),
+  names: z.array(z.string()).describe('hosts and wildcards that it is for'),
+  default: z.boolean().describe('for clients that name no host, or one that no certificate has'),
+  state: z.enum(['good', 'expired', 'not yet valid', 'missing']).describe('missing: nothing in its files could be used yet'),
+  keyType: z.string(),
+  issuer: z.string(),
+  notBefore: z.iso.datetime().nullable(),
+  notAfter: z.iso.datetime().nullable(),
+  daysLeft: z.int().nullable(),
+  fingerprint: z.string().describe('SHA-256 of the certificate, hex'),
+  problems: z.array(z.string()).describe('with what its files hold now'),
+})
+
 const step = z.strictObject({
-  stage: z.enum(['catalogs', 'listener', 'host', 'route', 'endpoint']),
+  stage: z.enum(['catalogs', 'listener', 'certificate', 'host', 'route', 'endpoint']),
   name: z.string(),
   ok: z.boolean(),
   why: z.string(),
@@ -99,6 +118,7 @@ export const livenessView = z.strictObject({ live: z.literal(true) }).meta({ tit
 export const routesView = z.strictObject({ routes: z.array(routeView) }).meta({ title: 'Routes' })
 export const servicesView = z.strictObject({ services: z.array(serviceView) }).meta({ title: 'Services' })
 export const problemsView = z.strictObject({ problems: z.array(problem) }).meta({ title: 'Problems' })
+export const certificatesView = z.strictObject({ certificates: z.array(certificateView) }).meta({ title: 'Certificates' })
 export const errorView = z.strictObject({ error: z.string() }).meta({ title: 'Error' })
 export const explanation = z.strictObject({
   question: z.strictObject({ url: z.string(), method: z.string(), host: z.string(), path: z.string() }),
@@ -117,6 +137,7 @@ export const answers = {
   '/api/routes': routesView,
   '/api/services': servicesView,
   '/api/problems': problemsView,
+  '/api/certificates': certificatesView,
   '/api/explain': explanation,
 } as const
 

@@ -68,7 +68,7 @@ export function startHealthServer({ address, subject, onError }: HealthOptions):
   })
 }
 
-const paths = ['/', '/live', '/ready', '/metrics', '/api/status', '/api/routes', '/api/services', '/api/problems', '/api/explain?url=URL']
+const paths = ['/', '/live', '/ready', '/metrics', '/api/status', '/api/routes', '/api/services', '/api/problems', '/api/certificates', '/api/explain?url=URL']
 
 function healthAnswer(path: string, subject: Pick<Subject, 'readiness'>): Answer | undefined {
   if (path === '/live') return json(200, { live: true })
@@ -85,6 +85,7 @@ async function answer(path: string, query: URLSearchParams, subject: Subject): P
     case '/api/routes': return json(200, { routes: subject.routes() })
     case '/api/services': return json(200, { services: subject.services() })
     case '/api/problems': return json(200, { problems: subject.problems() })
+    case '/api/certificates': return json(200, { certificates: subject.certificates() })
     case '/api/explain': return explainAnswer(query, subject)
     default: return undefined
   }

@@ -1,7 +1,7 @@
 // What the admin server needs to know of the running program: plain data, made at the moment of asking.
 import type { z } from 'zod'
 import type { Problem } from '#src/catalog/catalog.ts'
-import type { explanation, readinessView, routesView, servicesView, statusView } from './schema.ts'
+import type { certificatesView, explanation, readinessView, routesView, servicesView, statusView } from './schema.ts'
 
 /** The type without the right to change anything in it. */
 type Plain<T> = T extends object ? { readonly [K in keyof T]: Plain<T[K]> } : T
@@ -11,6 +11,7 @@ export type Readiness = Plain<z.infer<typeof readinessView>>
 export type RouteView = Plain<z.infer<typeof routesView>['routes'][number]>
 export type ServiceView = Plain<z.infer<typeof servicesView>['services'][number]>
 export type EndpointView = ServiceView['endpoints'][number]
+export type CertificateView = Plain<z.infer<typeof certificatesView>['certificates'][number]>
 export type Explanation = Plain<z.infer<typeof explanation>>
 
 /** What somebody asks to have explained. */
@@ -28,6 +29,7 @@ export interface Subject {
   routes(): readonly RouteView[]
   services(): readonly ServiceView[]
   problems(): readonly Problem[]
+  certificates(): readonly CertificateView[]
   /** Throws a `QuestionError` when the question cannot be understood. */
   explain(question: Question): Explanation
   metrics(): Promise<string>

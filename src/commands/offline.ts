@@ -1,16 +1,31 @@
 // What `routes` and `explain` show without a running Serai: the tables that a config and its services file would make.
 import { readFile } from 'node:fs/promises'
 import { readServicesFile } from '#src/catalog/services-file.ts'
-import { formatAddress } from '#src/config/address.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { formatMistakes } from '#src/config/mistake.ts'
+import type { Config } from '#src/config/schema.ts'
 import { assemble } from '#src/control/assemble.ts'
 import { assemblyOptions } from '#src/control/assembly-options.ts'
-import { routeViews, serviceViews } from '#src/control/views.ts'
+import { TlsControl, type CertificateRow } from '#src/control/tls-control.ts'
+import { listenerView, routeViews, serviceViews } from '#src/control/views.ts'
 import type { Service } from '#src/snapshot.ts'
 import type { ExplainedView } from '#src/admin/explain.ts'
 import type { CommandIo } from './command.ts'
 import { NoAnswer } from './ask-admin.ts'
+
+/** The certificates that a config names, as their files are now. Throws NoAnswer when the config cannot be read. */
+export async function offlineCertificates(file: string, env: CommandIo['env']): Promise<CertificateRow[]> {
+  const loaded = loadConfig({ file, env })
+  if (!loaded.ok) throw new NoAnswer(formatMistakes(loaded.mistakes))
+  return (await certificatesOf(loaded.config)).views()
+}
+
+async function certificatesOf(config: Config): Promise<TlsControl> {
+  const nobody = (): void => undefined
+  const tls = new TlsControl({ tell: nobody, log: { info: nobody, warn: nobody, error: nobody } })
+  await tls.configure(config)
+  return tls
+}
 
 /** The view of a config's file catalog as it is now. Throws NoAnswer when config or services file cannot be read. */
 export async function offlineView(file: string, env: CommandIo['env']): Promise<ExplainedView> {
@@ -25,15 +40,17 @@ export async function offlineView(file: string, env: CommandIo['env']): Promise<
   })
   const reading = readServicesFile(bytes, catalog.path)
   if (reading.kind === 'failed') throw new NoAnswer(reading.problems.map(({ reason, where }) => `${where}: ${reason}`).join('\n'))
-  const listeners = Object.entries(config.listeners).map(([name, { address }]) => ({ name, ...address }))
+  const listeners = Object.entries(config.listeners).map(([name, { address, tls, redirect }]) => ({ name, ...address, tls, redirectPort: redirect ?? 0 }))
   const { services, problems } = assemble({ readings: new Map([['file', reading]]), previous: undefined, now: 0, options: assemblyOptions(config, listeners) })
+  const tls = await certificatesOf(config)
   const placed = new Map([...services].map(([key, service]): [string, Service] => [key, { ...service, slot: 0 }]))
   const snapshot = { revision: 0, complete: true, services: placed }
   return {
     complete: true,
-    listeners: listeners.map((listener) => ({ name: listener.name, address: formatAddress(listener) })),
+    listeners: listeners.map(listenerView),
     routes: routeViews(snapshot),
     services: serviceViews(snapshot, new Map(), new Map(), 0, Date.now()),
-    problems,
+    problems: [...problems, ...tls.problems()],
+    certificates: tls.views(),
   }
 }

@@ -102,10 +102,11 @@ function subjectOf(app: App): Subject {
     routes: () => app.routes(),
     services: () => app.services(),
     problems: () => app.problems(),
+    certificates: () => app.certificates(),
     metrics: () => app.metrics(),
     explain: (question) => {
       const { complete, listeners } = app.status()
-      return explain({ complete, listeners, routes: app.routes(), services: app.services(), problems: app.problems() }, question)
+      return explain({ complete, listeners, routes: app.routes(), services: app.services(), problems: app.problems(), certificates: app.certificates() }, question)
     },
   }
   return subject

@@ -5,6 +5,7 @@ import { formatAddress, type BindAddress } from './address.ts'
 // These run beside other mistakes too, so that all are told at once: what they read may not have become what its type says.
 type Unsure = Readonly<Record<string, unknown>>
 const entries = (value: unknown): [string, unknown][] => (typeof value === 'object' && value !== null ? Object.entries(value) : [])
+const fields = (value: unknown): Unsure => Object.fromEntries(entries(value))
 const addressOf = (value: unknown): BindAddress | undefined => {
   const address = Object.fromEntries(entries(value))['address'] as Partial<BindAddress> | undefined
   return typeof address?.port === 'number' ? (address as BindAddress) : undefined
@@ -23,6 +24,31 @@ export function checkListeners(config: Unsure, context: z.core.$RefinementCtx): 
     else {
       const expected = `another address or port; ${other.path.join('.')} has ${formatAddress(other.address)}`
       context.addIssue({ code: 'custom', path, message: 'is taken', params: { expected } })
+    }
+  }
+}
+
+/** TLS that nobody can speak, certificates that nobody uses, and hosts with two policies. */
+export function checkTls(config: Unsure, context: z.core.$RefinementCtx): void {
+  const wrong = (path: PropertyKey[], message: string, expected: string): void => context.addIssue({ code: 'custom', path, message, params: { expected } })
+  const tls = fields(config['tls'])
+  const certificates = Array.isArray(tls['certificates']) ? tls['certificates'].length : 0
+  const listeners = entries(config['listeners']).map(([name, listener]) => ({ name, listener: fields(listener) }))
+  for (const { name, listener } of listeners) {
+    if (listener['tls'] !== true) continue
+    if (certificates === 0) wrong(['listeners', name, 'tls'], 'has no certificate to show', 'tls.certificates as well')
+    if (listener['redirect'] !== undefined) wrong(['listeners', name, 'redirect'], 'is set on a listener that speaks TLS', 'redirect on one that does not')
+  }
+  if (certificates > 0 && listeners.length > 0 && !listeners.some(({ listener }) => listener['tls'] === true)) {
+    wrong(['tls', 'certificates'], 'are used by no listener', 'a listener with tls: true')
+  }
+  const governed = new Set<string>()
+  for (const [at, client] of (Array.isArray(tls['clients']) ? tls['clients'] : []).entries()) {
+    const { hosts } = fields(client)
+    for (const [place, host] of (Array.isArray(hosts) ? hosts : []).entries()) {
+      if (typeof host !== 'string') continue
+      if (governed.has(host)) wrong(['tls', 'clients', at, 'hosts', place], 'is named twice', 'each host once')
+      governed.add(host)
     }
   }
 }

@@ -1,7 +1,7 @@
 // What the config means to one data-plane thread: totals shared out among the workers.
-import { X509Certificate } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { DataPlaneSettings, RoutePolicy } from '#src/snapshot.ts'
+import type { ClientPolicy, DataPlaneSettings, RoutePolicy } from '#src/snapshot.ts'
 import type { Config } from './schema.ts'
 
 /** The promise of DESIGN section 9: repeats add at most a fifth, and ten a second are always allowed, per service and process. */
@@ -13,19 +13,27 @@ const OPEN_FILES_UNKNOWN = 10_240
 
 /**
  * The settings of one of `workers` workers. `via` is the process's pseudonym; `openFiles` the number of files (sockets too) that the process may have open.
- * Listeners come with the ports of the config; a port 0 is for the caller to fill in. Throws when `upstream.ca` cannot be used.
+ * Listeners come with the ports of the config; a port 0 is for the caller to fill in. Throws when a file of authorities cannot be used.
  */
 export function toDataPlaneSettings(config: Config, workers: number, via: string, openFiles: number = openFileLimit()): DataPlaneSettings {
-  const { client, upstream, tunnel, limits, defaults, log } = config
+  const { client, tls, upstream, tunnel, limits, defaults, log } = config
   const each = (total: number): number => Math.ceil(total / workers)
   return {
-    listeners: Object.entries(config.listeners).map(([name, { address }]) => ({ name, host: address.host, port: address.port })),
+    listeners: Object.entries(config.listeners).map(([name, { address, tls: speaksTls, redirect = 0, proxyProtocol }]) =>
+      ({ name, host: address.host, port: address.port, tls: speaksTls, redirectPort: redirect, proxyProtocol })),
     trustedPeers: config.trust.forwarded,
     client: { headMs: client.headMs, bodyMs: client.bodyMs, keepAliveMs: client.keepAliveMs },
+    tls: {
+      handshakeMs: client.handshakeMs,
+      minVersion: `TLSv${tls.minVersion}`,
+      clients: tls.clients.map(({ hosts, mode, ca }, at) => clientPolicy(hosts, mode, readAuthorities(`tls.clients[${at}].ca`, ca))),
+      hsts: tls.hsts === undefined ? '' : hstsValue(tls.hsts),
+      tellFailures: log.level === 'debug',
+    },
     upstream: {
       connectMs: upstream.connectMs, keepAliveMs: upstream.keepAliveMs, connections: upstream.connections,
       idle: upstream.idle, queue: upstream.queue, queueMs: upstream.queueTimeMs, dns: upstream.dns,
-      ca: upstream.ca === undefined ? '' : readAuthorities(upstream.ca),
+      ca: upstream.ca === undefined ? '' : readAuthorities('upstream.ca', upstream.ca),
     },
     tunnel: { idleMs: tunnel.idleMs, afterRemovalMs: tunnel.afterRemovalMs },
     limits: {
@@ -44,6 +52,12 @@ export function toDataPlaneSettings(config: Config, workers: number, via: string
   }
 }
 
+const clientPolicy = (hosts: readonly string[], mode: ClientPolicy['mode'], ca: string): ClientPolicy =>
+  ({ id: `${mode}:${hash('sha256', ca).slice(0, 16)}`, hosts, mode, ca })
+
+const hstsValue = ({ maxAgeMs, includeSubdomains, preload }: NonNullable<Config['tls']['hsts']>): string =>
+  `max-age=${Math.floor(maxAgeMs / 1000)}${includeSubdomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
+
 /** What a route gets whose tags say nothing of it. */
 export function defaultPolicy(config: Config): RoutePolicy {
   const { upstream, defaults } = config
@@ -59,13 +73,13 @@ export function defaultPolicy(config: Config): RoutePolicy {
 }
 
 /** The file's text; throws a message for people when it holds no certificate. */
-function readAuthorities(path: string): string {
+function readAuthorities(key: string, path: string): string {
   try {
     const pem = readFileSync(path, 'latin1')
     new X509Certificate(pem)
     return pem
   } catch (error) {
-    throw new Error(`upstream.ca: expected a PEM file of certificates at ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new Error(`${key}: expected a PEM file of certificates at ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
 

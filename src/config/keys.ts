@@ -22,26 +22,32 @@ export interface Key {
   readonly schema: JsonSchema
   /** Whether keys of its own stand below it. */
   readonly section: boolean
+  /** It stands in the items of a list of sections: only a file can set it. */
+  readonly listed: boolean
 }
 
 /** The JSON schema of the config as written (before defaults). */
 export const jsonSchema = (): JsonSchema => z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema
 
 /** All keys, sections before what they hold, in the schema's order. */
-export const configKeys = (): Key[] => below(jsonSchema(), [])
+export const configKeys = (): Key[] => below(jsonSchema(), [], false)
 
-function below(schema: JsonSchema, path: readonly string[]): Key[] {
+function below(schema: JsonSchema, path: readonly string[], listed: boolean): Key[] {
   const named = Object.entries(schema.properties ?? {})
   const all: [string, JsonSchema][] = schema.additionalProperties ? [...named, ['*', schema.additionalProperties]] : named
   return all.flatMap(([name, child]) => {
-    const section = child.properties !== undefined || typeof child.additionalProperties === 'object'
-    return [{ path: [...path, name], schema: child, section }, ...below(child, [...path, name])]
+    const items = child.items?.properties === undefined ? undefined : child.items
+    const section = child.properties !== undefined || typeof child.additionalProperties === 'object' || items !== undefined
+    return [{ path: [...path, name], schema: child, section, listed }, ...below(items ?? child, [...path, name], listed || items !== undefined)]
   })
 }
 
 /** Whether a path as used is the path of a key, whose `*` stand for any name. */
 export const samePath = (key: readonly string[], used: readonly string[]): boolean =>
   key.length === used.length && key.every((name, at) => name === '*' || name === used[at])
+
+/** The path of a key in a list, without the place in it. */
+export const withoutPlaces = (path: readonly PropertyKey[]): string[] => path.filter((part) => typeof part !== 'number').map(String)
 
 /** The key that stands at a path as used. */
 export const keyAt = (keys: readonly Key[], path: readonly string[]): Key | undefined => keys.find((key) => samePath(key.path, path))

@@ -39,7 +39,7 @@ export function loadConfig(input: LoadInput): LoadResult {
   const flags = fromFlags(input.flags ?? {}, keys)
   const fallbacks = fromFlags(input.defaults ?? {}, keys)
   const overrides = [...environment.values, ...flags.values]
-  const tree = layer(file.tree, fallbacks.values, overrides)
+  const tree = withDefaultHttps(layer(file.tree, fallbacks.values, overrides))
 
   const parsed = configSchema.safeParse(tree ?? {})
   const found = parsed.success ? [] : parsed.error.issues.flatMap((issue) => explain(issue, { tree, keys, overrides, file, name: name ?? 'config' }))
@@ -60,6 +60,13 @@ function layer(tree: unknown, fallbacks: readonly Override[], overrides: readonl
   for (const { path, value } of fallbacks) if (valueAt(result, path) === undefined) result = withValue(result, path, value)
   for (const { path, value } of overrides) result = withValue(result, path, value)
   return result
+}
+
+/** Certificates and no word of listeners: both usual ports. */
+function withDefaultHttps(tree: unknown): unknown {
+  const certificates = valueAt(tree, ['tls', 'certificates'])
+  const plain = valueAt(tree, ['listeners']) !== undefined || !Array.isArray(certificates) || certificates.length === 0
+  return plain ? tree : withValue(tree, ['listeners'], { http: { address: ':80' }, https: { address: ':443', tls: true } })
 }
 
 /** A copy with one value set. What is no mapping stays as it is: it is a mistake to be told. */

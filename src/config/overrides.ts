@@ -20,7 +20,7 @@ export interface Overrides {
 
 /** Reads every `SERAI_*` variable but `SERAI_CONFIG`, which names the file. */
 export function fromEnvironment(env: Readonly<Record<string, string | undefined>>, keys: readonly Key[]): Overrides {
-  const settable = keys.filter((key) => !key.section)
+  const settable = keys.filter((key) => !key.section && !key.listed)
   const names = Object.keys(env).filter((name) => name.startsWith('SERAI_') && name !== 'SERAI_CONFIG').sort()
   return collect(names, (name) => {
     const path = pathOfVariable(name, settable)
@@ -38,19 +38,20 @@ export function fromFlags(flags: Readonly<Record<string, string>>, keys: readonl
     const path = flag.split('.')
     const source = `--${flag}`
     const key = keyAt(keys, path)
-    if (key !== undefined && !key.section) return overrideAt(path, flags[flag] ?? '', source, keys)
+    if (key !== undefined && !key.section && !key.listed) return overrideAt(path, flags[flag] ?? '', source, keys)
     const refused = notBuiltPart(path)
     if (refused !== undefined) return mistake(source, refused, 'is not built yet; leave it out')
+    if (key?.listed === true || key?.schema.items?.properties !== undefined) return mistake(source, '', 'is part of a list of sections', 'the config file to hold it')
     if (key !== undefined) {
       const inside = keys.find((below) => isBelow(below, path))?.path.join('.')
       return mistake(source, '', 'names a section', `one of its keys, e.g. --${inside}`)
     }
-    const near = nearest(flag, keys.filter((known) => !known.section).map((known) => known.path.join('.')))
+    const near = nearest(flag, keys.filter((known) => !known.section && !known.listed).map((known) => known.path.join('.')))
     return { ...mistake(source, '', 'is not a known key'), suggestion: near && `--${near}` }
   })
 }
 
-const isBelow = (key: Key, path: readonly string[]): boolean => !key.section && path.every((name, at) => key.path[at] === name || key.path[at] === '*')
+const isBelow = (key: Key, path: readonly string[]): boolean => !key.section && !key.listed && path.every((name, at) => key.path[at] === name || key.path[at] === '*')
 
 const mistake = (source: string, path: string, complaint: string, expected = ''): Mistake =>
   ({ source, line: 0, column: 0, path, found: '', complaint, expected })

@@ -11,12 +11,17 @@ export const isFilePath = (path: readonly string[], value: string): boolean => k
 
 /** The config with every path absolute; relative ones start at `directory`. */
 export function resolvePaths(config: Config, directory: string): Config {
-  const { admin, catalogs, upstream, state, log } = config
+  const { admin, tls, catalogs, upstream, state, log } = config
   const absolute = (path: string): string => resolve(directory, path)
   const { target } = log.access
   return {
     ...config,
     admin: { ...admin, ...(admin.tokenFile !== undefined && { tokenFile: absolute(admin.tokenFile) }) },
+    tls: {
+      ...tls,
+      certificates: tls.certificates.map(({ cert, key, ...rest }) => ({ ...rest, cert: absolute(cert), ...(key !== undefined && { key: absolute(key) }) })),
+      clients: tls.clients.map((clients) => ({ ...clients, ca: absolute(clients.ca) })),
+    },
     catalogs: { ...catalogs, ...(catalogs.file && { file: { path: absolute(catalogs.file.path) } }) },
     upstream: { ...upstream, ...(upstream.ca !== undefined && { ca: absolute(upstream.ca) }) },
     state: { ...state, path: absolute(state.path) },

@@ -15,10 +15,14 @@ export function renderReference(page: string): string {
 }
 
 function renderTable(keys: readonly Key[]): string {
-  const rows = keys.filter((key) => !key.section).map(({ path, schema }) => {
+  const lists = keys.filter(({ schema }) => schema.items?.properties !== undefined).map(({ path }) => path.join('.'))
+  const rows = keys.filter((key) => !key.section).map(({ path, schema, listed }) => {
     const holds = schema.items === undefined ? schema.$comment : `list: ${schema.items.$comment}`
     const byDefault = schema.default === undefined ? '' : `\`${JSON.stringify(schema.default).replaceAll('"', '')}\``
-    const [key, variable] = [path.join('.'), variableOf(path)].map((name) => `\`${name.replace('*', 'NAME')}\``)
+    const list = lists.find((name) => path.join('.').startsWith(`${name}.`))
+    const name = list === undefined ? path.join('.') : `${list}[]${path.join('.').slice(list.length)}`
+    const key = `\`${name.replace('*', 'NAME')}\``
+    const variable = listed ? '' : `\`${variableOf(path).replace('*', 'NAME')}\``
     return `| ${key} | ${byDefault} | ${holds ?? ''} | ${schema.description ?? ''} | ${variable} |`
   })
   return ['| key | default | holds | meaning | variable |', '|---|---|---|---|---|', ...rows].join('\n')

@@ -2,8 +2,9 @@
 import * as z from 'zod'
 import type { BalancePolicy } from '#src/snapshot.ts'
 import { bindAddress, cidr, serverAddress } from './address.ts'
-import { checkAdmin, checkListeners } from './checks.ts'
+import { checkAdmin, checkListeners, checkTls } from './checks.ts'
 import { autoOrInteger, choice, duration, filePath, flag, integer, leaf, share, size, text } from './scalar.ts'
+import { clientHost, redirectPort, tlsVersion } from './tls-values.ts'
 
 /** A section that is written but empty (`client:`) is null in YAML, and means the same as none. */
 const section = <S extends z.core.$ZodLooseShape>(shape: S): z.ZodPreprocess<z.ZodObject<S, z.core.$strict>> => orEmpty(z.strictObject(shape))
@@ -13,7 +14,10 @@ const listeners = z
   .record(
     z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
     section({
-      address: bindAddress().describe('What to listen on; without a host IPv6 and IPv4, port 0 lets the system choose. No listener in the config: `http` on `:80`.'),
+      address: bindAddress().describe('What to listen on; without a host IPv6 and IPv4, port 0 lets the system choose. No listener in the config: `http` on `:80`, and `https` on `:443` where there are certificates.'),
+      tls: flag().prefault(false).describe('Speaks TLS, with `tls.certificates`.'),
+      redirect: redirectPort().optional().describe('Sends every request to https (301; 308 where the method has to stay) on port 443, or the one that is named; not what trusted peers say came by https.'),
+      proxyProtocol: z.array(cidr()).max(1024).prefault([]).describe('Balancers that send the PROXY protocol, version 1 or 2 (CIDR blocks): nobody else is let in, and nobody without its header.'),
     }),
   )
   .refine((named) => Object.keys(named).length > 0, { error: 'has no listener', params: { expected: 'at least one, e.g. http' } })
@@ -45,6 +49,39 @@ const trust = section({
 })
   .prefault({})
   .describe('Whom to believe; nobody by default.')
+
+const tls = section({
+  certificates: z
+    .array(section({
+      cert: filePath('the path of a PEM file').describe('The certificate with its chain, in any order; watched. One of each kind of key may have the same names.'),
+      key: filePath('the path of a PEM file').optional().describe('Its private key; unset: it stands in the file of the certificate.'),
+      default: flag().prefault(false).describe('For clients that name no host, or one that no certificate has; with none such they get the alert unrecognized_name.'),
+    }))
+    .max(10_000)
+    .prefault([])
+    .describe('Certificates from files.'),
+  clients: z
+    .array(section({
+      hosts: z.array(clientHost()).max(10_000).refine((hosts) => hosts.length > 0, { error: 'names no host', params: { expected: 'at least one, or * for any' } })
+        .describe('The hosts that ask for client certificates: names, `*.` and a name for one label, or `*` for any.'),
+      mode: choice('require', 'request').prefault('require').describe('`require`: no connection without one; `request`: none is needed, but one that is given must be good.'),
+      ca: filePath('the path of a PEM file').describe('The authorities that sign them; read at the start and with the config.'),
+    }))
+    .max(1000)
+    .prefault([])
+    .describe('Client certificates.'),
+  minVersion: tlsVersion().prefault('1.2').describe('The least version of TLS.'),
+  hsts: section({
+    maxAge: duration('0', '3650d').describe('How long browsers remember to use https only; 0 makes them forget.'),
+    includeSubdomains: flag().prefault(false).describe('For all names below the host too.'),
+    preload: flag().prefault(false).describe('Consent to be built into browsers.'),
+  })
+    .transform((hsts) => ({ maxAgeMs: hsts.maxAge, includeSubdomains: hsts.includeSubdomains, preload: hsts.preload }))
+    .optional()
+    .describe('`Strict-Transport-Security` in every response over TLS to which the service has given none; off unless it is set.'),
+})
+  .prefault({})
+  .describe('TLS with clients.')
 
 const catalogs = section({
   file: section({ path: filePath('the path of the services file').describe('The file with the services; watched.') })
@@ -107,8 +144,9 @@ const client = section({
   head: duration('1ms', '10m').prefault('10s').describe('From the first byte of a request to the end of its head.'),
   body: duration('1ms', '1h').prefault('30s').describe('Between two pieces of a request body, and while the client does not read.'),
   keepAlive: duration('1ms', '1d').prefault('75s').describe("An idle connection is kept this long; above your balancer's own (ALB 60s, GCP 600s)."),
+  handshake: duration('1ms', '10m').prefault('10s').describe('From the connection to the end of the TLS handshake, and of the PROXY header before it.'),
 })
-  .transform((times) => ({ headMs: times.head, bodyMs: times.body, keepAliveMs: times.keepAlive }))
+  .transform((times) => ({ headMs: times.head, bodyMs: times.body, keepAliveMs: times.keepAlive, handshakeMs: times.handshake }))
   .prefault({})
   .describe('Times on the client side.')
 
@@ -179,8 +217,7 @@ const log = section({
 
 /** Keys that DESIGN has and this version does not: using one is a mistake of its own, never "unknown". `*` is any name. */
 export const notBuilt: readonly string[] = [
-  'tls', 'acme', 'claims', 'middlewares', 'catalogs.nomad', 'catalogs.consul', 'tags.traefik', 'tags.urlprefix',
-  'listeners.*.tls', 'listeners.*.redirect', 'listeners.*.proxyProtocol',
+  'tls.acme', 'claims', 'middlewares', 'catalogs.nomad', 'catalogs.consul', 'tags.traefik', 'tags.urlprefix',
 ]
 
 /** Everything a config may hold. Parses what YAML made of it into a `Config`. */
@@ -188,9 +225,10 @@ export const configSchema = z
   .strictObject({
     listeners, admin, health,
     workers: autoOrInteger(1, 64).prefault('auto').describe('Data-plane threads: `auto` is the number of cores, up to 8 and what the memory limit allows.'),
-    trust, catalogs, tags, defaults, client, upstream, tunnel, limits, stop, state, log,
+    trust, tls, catalogs, tags, defaults, client, upstream, tunnel, limits, stop, state, log,
   })
   .superRefine(checkListeners, { when: () => true })
+  .superRefine(checkTls, { when: () => true })
 
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T
 

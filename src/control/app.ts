@@ -18,7 +18,8 @@ import { keepRestartOnly, needRestart } from './restart-keys.ts'
 import { sameData } from './diff.ts'
 import type { CatalogStateName } from './known-catalog.ts'
 import { TableSource } from './table-source.ts'
-import { routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
+import { TlsControl, type CertificateRow } from './tls-control.ts'
+import { listenerView, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
 import { workerHeapMb } from './worker-count.ts'
 import { Workers } from './workers.ts'
 
@@ -45,6 +46,7 @@ export class App {
   readonly #access: LineSink
   readonly #workers: Workers
   readonly #table: TableSource
+  readonly #tls: TlsControl
   readonly #metrics: Metrics
   readonly #stop = new AbortController()
   readonly #ejections = new Map<string, HeardEjection>()
@@ -66,12 +68,13 @@ export class App {
     const listeners = await claimPorts(settings.listeners)
     const app = new App({ ...options, workers }, { ...settings, listeners })
     try {
+      await app.#tls.configure(options.config)
       await app.#workers.start()
     } catch (error) {
       await app.#workers.terminate()
       throw error
     }
-    app.#following = app.#table.follow(app.#stop.signal)
+    app.#following = Promise.all([app.#table.follow(app.#stop.signal), app.#tls.follow(app.#stop.signal)]).then(() => undefined)
     return app
   }
 
@@ -89,10 +92,14 @@ export class App {
     this.#settings = settings
     this.#lastGood = new LastGood({ path: config.state.path, maxAgeMs: config.state.maxAgeMs, log })
     this.#metrics = createMetrics({ version, workers: () => this.#workers.live, observed: () => this.#observed() })
+    this.#tls = new TlsControl({ tell: (message) => this.#workers.tell(message), log })
     this.#workers = new Workers({
       count: workers,
       heapMb: workerHeapMb(workers),
       settings: () => this.#settings,
+      certificates: () => this.#tls.certificates,
+      ticketKeys: () => this.#tls.ticketKeys,
+      handshakeFailed: (failure) => log.debug(failure, 'a client did not get as far as HTTP'),
       whole: () => this.#table.publisher.whole(),
       access: (lines, records) => access.write(lines, records),
       ejected: (ejection) => {
@@ -137,6 +144,7 @@ export class App {
     this.#loadedAt = Date.now()
     this.#log.level = config.log.level
     this.#table.reassemble(assemblyOptions(config, listeners))
+    await this.#tls.configure(config)
     const refusals = await this.#workers.configure()
     this.#configProblem = [...waiting.map((key) => `${key} needs a restart`), ...refusals].join('; ')
     if (refusals.length > 0) this.#log.error({ changed, reasons: refusals }, 'the config was read again, but not every worker listens as it says')
@@ -170,7 +178,7 @@ export class App {
     const claimed = new Map((await claimPorts(fresh)).map((settings) => [settings.name, settings]))
     return wanted.flatMap((settings) => {
       const there = claimed.get(settings.name) ?? bound(settings)
-      return there === undefined ? [] : [{ ...there, name: settings.name }]
+      return there === undefined ? [] : [{ ...settings, port: there.port }]
     })
   }
 
@@ -220,7 +228,7 @@ export class App {
         ageSeconds: readAt === undefined ? null : Math.max(0, now - readAt) / 1000,
         ...(problem === '' ? {} : { problem }),
       })),
-      listeners: this.listeners.map((listener) => ({ name: listener.name, address: formatAddress(listener) })),
+      listeners: this.listeners.map(listenerView),
       config: {
         source: this.#source ?? 'defaults',
         loadedAt: new Date(this.#loadedAt).toISOString(),
@@ -251,7 +259,11 @@ export class App {
   }
 
   problems(): TableSource['problems'] {
-    return this.#table.problems
+    return [...this.#table.problems, ...this.#tls.problems()]
+  }
+
+  certificates(): CertificateRow[] {
+    return this.#tls.views()
   }
 
   metrics(): Promise<string> {
@@ -286,7 +298,8 @@ export class App {
       revision: this.#table.publisher.revision,
       ready: this.readiness().ready,
       draining: this.#ending,
-      problems: this.#table.problems.length,
+      problems: this.problems().length,
+      certificates: this.#tls.expiries(),
       workerRestarts: this.#workers.restarts,
       catalogs: this.#table.catalogs.map(({ name, readAt, errors }) => ({ name, errors, ageSeconds: readAt === undefined ? undefined : Math.max(0, now - readAt) / 1000 })),
       listeners: this.listeners.map(({ name }) => name),
@@ -307,6 +320,6 @@ export interface Status {
   readonly complete: boolean
   readonly workers: { id: number; state: 'starting' | 'running' | 'restarting'; revision: number; restarts: number; connections: number; exchanges: number }[]
   readonly catalogs: { name: string; state: CatalogStateName; readAt: string | null; ageSeconds: number | null; errors: number; problem?: string }[]
-  readonly listeners: { name: string; address: string }[]
+  readonly listeners: ReturnType<typeof listenerView>[]
   readonly config: { source: string; loadedAt: string; problem?: string }
 }

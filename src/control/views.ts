@@ -1,5 +1,6 @@
 // What the admin API shows, made from what the control plane knows.
-import type { Endpoint, Service, Snapshot } from '#src/snapshot.ts'
+import { formatAddress } from '#src/config/address.ts'
+import type { Endpoint, ListenerSettings, Service, Snapshot } from '#src/snapshot.ts'
 import { endpointKey, type Ejection } from '#src/messages.ts'
 
 /** An ejection as the main thread heard of it. Wall clock, milliseconds. */
@@ -81,3 +82,7 @@ function endpointRow(service: Service, endpoint: Endpoint, heard: ReadonlyMap<st
   }
   return { address, weight, state: 'ready', why: '', since: iso(since.get(key) ?? now) }
 }
+
+/** A listener as it is shown. */
+export const listenerView = (listener: Omit<ListenerSettings, 'proxyProtocol'>): { name: string; address: string; tls: boolean; redirectPort?: number } =>
+  ({ name: listener.name, address: formatAddress(listener), tls: listener.tls, ...(listener.redirectPort > 0 && { redirectPort: listener.redirectPort }) })

@@ -18,6 +18,7 @@ export interface WorkerHandleOptions {
   readonly reusePort: boolean
   /** What its heap may grow to; beyond it V8 ends the worker, not the process. */
   readonly heapMb: number
+  readonly ticketKeys: Uint8Array
   /** There is memory for the counters of slots below this. */
   readonly slotsEnd: number
   heard(worker: WorkerHandle, message: FromWorker): void
@@ -39,7 +40,7 @@ export class WorkerHandle {
   /** Who waits for its answers to settings, in their order; nobody for those that it was started with. */
   readonly #asking: ((refusal: string) => void)[] = [() => undefined]
 
-  constructor({ id, settings, reusePort, heapMb, slotsEnd, heard, ended }: WorkerHandleOptions) {
+  constructor({ id, settings, reusePort, heapMb, ticketKeys, slotsEnd, heard, ended }: WorkerHandleOptions) {
     this.id = id
     const counters = new SharedArrayBuffer(WORKER_CELLS * 8)
     const accessTaken = new SharedArrayBuffer(8)
@@ -48,7 +49,7 @@ export class WorkerHandle {
     const { port1, port2 } = new MessageChannel()
     this.#table = port1
     for (const page of this.#missingPages(slotsEnd)) this.pages.push(page)
-    const start: WorkerStart = { settings, reusePort, counters, pages: this.pages, table: port2, accessTaken }
+    const start: WorkerStart = { settings, reusePort, ticketKeys, counters, pages: this.pages, table: port2, accessTaken }
     this.#worker = new Worker(new URL('../worker.ts', import.meta.url), {
       workerData: start, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: heapMb }, env: workerEnvironment(),
     })

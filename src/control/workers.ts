@@ -1,6 +1,6 @@
 // The data-plane threads: started together, kept at the newest snapshot, restarted with back-off when one ends.
 import type { DataPlaneSettings, SnapshotSlice } from '#src/snapshot.ts'
-import type { Ejection, FromWorker } from '#src/messages.ts'
+import type { Certificate, Ejection, FromWorker, HandshakeFailure, ToWorker } from '#src/messages.ts'
 import { NO_SERVICE_SLOT } from '#src/observe/counters.ts'
 import { WorkerHandle } from './worker-handle.ts'
 
@@ -10,6 +10,10 @@ export interface WorkersOptions {
   readonly heapMb: number
   /** Of the workers to be started; asked anew at each start. */
   settings(): DataPlaneSettings
+  /** The certificates and the keys of session tickets that there are now, for a worker that starts. */
+  certificates(): readonly Certificate[]
+  ticketKeys(): Uint8Array
+  handshakeFailed(failure: HandshakeFailure): void
   /** The whole snapshot, for a worker that starts or missed something. */
   whole(): readonly SnapshotSlice[]
   access(lines: Uint8Array, records: number): void
@@ -102,6 +106,11 @@ export class Workers {
     for (const worker of this.live) worker.publish(slices, slotsEnd)
   }
 
+  /** Says something to all of them. */
+  tell(message: ToWorker): void {
+    for (const worker of this.live) worker.tell(message)
+  }
+
   /** Takes nothing new and resolves when all exchanges are over, or, a little later, when the deadline has passed. */
   async drain(deadlineMs: number): Promise<void> {
     this.#stop()
@@ -133,6 +142,7 @@ export class Workers {
       settings: this.#options.settings(),
       reusePort: this.#options.count > 1,
       heapMb: this.#options.heapMb,
+      ticketKeys: this.#options.ticketKeys(),
       slotsEnd: this.#slotsEnd,
       heard: (_, message) => {
         if (worker.listening || (message.kind !== 'listening' && message.kind !== 'refused')) this.#heard(worker, message)
@@ -149,6 +159,7 @@ export class Workers {
     })
     place.startedAt = performance.now()
     place.handle = worker
+    worker.tell({ kind: 'certificates', changed: this.#options.certificates(), removed: [] }) // before the table, with which it begins to listen
     worker.publish(this.#options.whole(), this.#slotsEnd)
   }
 
@@ -165,6 +176,9 @@ export class Workers {
       case 'ejected':
         for (const other of this.live) if (other !== worker) other.tell({ kind: 'eject', ejection: message.ejection })
         this.#options.ejected(message.ejection)
+        return
+      case 'handshake failed':
+        this.#options.handshakeFailed(message.failure)
         return
       case 'nobody listens':
         this.#options.nobodyListens(message.key)

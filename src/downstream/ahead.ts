@@ -13,6 +13,8 @@ export interface AheadLimits {
 const MAX_EMPTY_LINES = 2
 const CR = 0x0d
 const LF = 0x0a
+/** The first octet of a TLS record with a ClientHello. */
+const TLS_HANDSHAKE = 0x16
 
 export class Ahead {
   /** After `find`: the first octet that it did not use. */
@@ -82,6 +84,7 @@ export class Ahead {
     if (kept === null) return undefined
     this.consume(this.#skipEmptyLines(kept.bytes, kept.from, kept.to))
     if (this.#emptyLines > MAX_EMPTY_LINES) return tooManyEmptyLines
+    if (kept.bytes[kept.from] === TLS_HANDSHAKE && kept.size > 0) return { status: 400, reason: 'TLS where plain HTTP is spoken' } // nobody waits for the rest of that
     if (kept.size >= this.#limits.headBytes) return this.#tooLarge(kept.bytes, kept.from)
     return kept.bareLineFeed() ? { status: 400, reason: 'bare LF' } : undefined
   }

@@ -1,7 +1,9 @@
 // A bound address of one worker, warming → active → draining: accepts connections within limits, and closes without resetting those that wait.
-import net from 'node:net'
+import net, { type BlockList } from 'node:net'
 import type { ListenerSettings } from '#src/snapshot.ts'
 import type { TcpHandle } from '#src/io/wire.ts'
+import type { HandshakeFailureReason } from '#src/observe/counters.ts'
+import { Arrival, type ArrivalOptions, type TlsIdentities } from './arrival.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { DownstreamContext } from './http1.ts'
 import { serveConnection } from './protocols.ts'
@@ -10,15 +12,28 @@ import type { Peer } from './stream.ts'
 /** What a listener's connections share; a reload writes new values into it. */
 export type ListenerContext = { -readonly [Key in keyof DownstreamContext]: DownstreamContext[Key] }
 
-export interface ListenerOptions {
+/** How a listener takes connections; a reload may change it. */
+export interface ListenerTerms {
   readonly settings: ListenerSettings
+  /** Who sends a header of the PROXY protocol, and nobody else is let in; null: nobody does. */
+  readonly balancers: BlockList | null
+  readonly handshakeMs: number
+}
+
+export interface ListenerOptions {
+  readonly terms: ListenerTerms
   /** Its place among the settings' listeners. */
   readonly index: number
   /** Each worker listens by itself, and the kernel spreads connections. */
   readonly reusePort: boolean
   readonly context: Omit<DownstreamContext, 'closed' | 'draining'>
-  /** Whether one more connection from this address may be taken. */
-  admit(address: string): boolean
+  readonly tls: TlsIdentities
+  /** Whether one more connection from this address may be taken; a balancer may have any number. */
+  admit(address: string, balancer: boolean): boolean
+  /** A balancer's connection is a client's; false: that one may have no more. */
+  readdress(from: string, to: string): boolean
+  completed(resumed: boolean): void
+  failed(listener: Listener, reason: HandshakeFailureReason, address: string, serverName: string, detail: string): void
   isTrusted(address: string): boolean
   accepted(listener: Listener, address: string): void
   closed(listener: Listener, address: string): void
@@ -35,6 +50,8 @@ const FRESH_MS = 1000
 export class Listener {
   /** Its place among the settings' listeners; a reload may move it. */
   index: number
+  #terms: ListenerTerms
+  #arrivals: ArrivalOptions
   readonly context: ListenerContext
   readonly #server: net.Server
   readonly #options: ListenerOptions
@@ -45,7 +62,7 @@ export class Listener {
   /** Listens, or rejects with the system's error. */
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options)
-    const { host, port } = options.settings
+    const { host, port } = options.terms.settings
     await new Promise<void>((resolve, reject) => {
       listener.#server.once('error', reject)
       listener.#server.listen({ port, ...(host === '' ? {} : { host }), reusePort: options.reusePort, backlog: BACKLOG }, () => {
@@ -61,8 +78,16 @@ export class Listener {
   private constructor(options: ListenerOptions) {
     this.#options = options
     this.index = options.index
+    this.#terms = options.terms
     this.context = { ...options.context, draining: false, closed: (connection) => this.#closed(connection) }
+    this.#arrivals = this.#arrivalOptions()
     this.#server = net.createServer()
+  }
+
+  /** How connections are taken from now on. */
+  take(terms: ListenerTerms): void {
+    this.#terms = terms
+    this.#arrivals = this.#arrivalOptions()
   }
 
   /**
@@ -82,6 +107,10 @@ export class Listener {
     }
   }
 
+  get name(): string {
+    return this.#terms.settings.name
+  }
+
   /** Open connections. */
   get size(): number {
     return this.#connections.size
@@ -92,11 +121,44 @@ export class Listener {
     const remote: { address?: string } = {}
     if (handle.getpeername(remote) !== 0 || remote.address === undefined) return handle.close() // gone already
     const address = remote.address.startsWith('::ffff:') ? remote.address.slice(7) : remote.address
-    if (!this.#options.admit(address)) return handle.close()
+    const { settings: { port, tls }, balancers } = this.#terms
+    if (balancers !== null && !balancers.check(address, address.includes(':') ? 'ipv6' : 'ipv4')) {
+      this.#options.failed(this, 'proxy_header', address, '', 'not one of the balancers of this listener')
+      return handle.close()
+    }
+    if (!this.#options.admit(address, balancers !== null)) return handle.close()
     handle.setNoDelay(true)
-    const peer: Peer = { address, trusted: this.#options.isTrusted(address), scheme: 'http', localPort: this.#options.settings.port }
-    this.#connections.set(serveConnection('', this.context, handle, peer), this.context.deadlines.now)
+    const peer = this.#peer(address, port)
+    const connection = tls || balancers !== null ? new Arrival(this.#arrivals, handle, peer) : serveConnection('', this.context, handle, peer)
+    this.#connections.set(connection, this.context.deadlines.now)
     this.#options.accepted(this, address)
+  }
+
+  #peer(address: string, localPort: number): Peer {
+    const { tls, redirectPort } = this.#terms.settings
+    return {
+      address, trusted: this.#options.isTrusted(address), scheme: tls ? 'https' : 'http', localPort,
+      tls: null, instead: redirectPort > 0 ? 'redirect' : '', redirectPort,
+    }
+  }
+
+  #arrivalOptions(): ArrivalOptions {
+    const { settings, balancers, handshakeMs } = this.#terms
+    const options = this.#options
+    return {
+      context: this.context,
+      tls: settings.tls ? options.tls : null,
+      proxied: balancers !== null,
+      handshakeMs,
+      admit: (arrival, address, port) => address !== arrival.peer.address && !options.readdress(arrival.peer.address, address) ? false : this.#peer(address, port),
+      became: (arrival, connection) => {
+        const since = this.#connections.get(arrival) ?? this.context.deadlines.now
+        this.#connections.delete(arrival)
+        this.#connections.set(connection, since)
+      },
+      completed: (resumed) => options.completed(resumed),
+      failed: (reason, address, serverName, detail) => options.failed(this, reason, address, serverName, detail),
+    }
   }
 
   #closed(connection: ClientConnection): void {

@@ -1,7 +1,23 @@
 // The two sides of a request as the client's protocol sees it: what it hands over, and what it can be told to answer.
 import type { Wire } from '#src/io/wire.ts'
+import type { ClientPolicy } from '#src/snapshot.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { OutgoingHead } from '#src/http1/response-text.ts'
+
+/** What a client's TLS connection was made for. */
+export interface PeerTls {
+  /** Lower case; '' when the client named none. */
+  readonly serverName: string
+  /** Equal for names that may share the connection (tls/identities.ts). */
+  readonly scope: string
+  /** The client policies that were in force. */
+  readonly policies: readonly ClientPolicy[]
+  /** The line that tells upstreams the subject of the client's verified certificate, or ''. */
+  readonly subjectField: string
+}
+
+/** What a client gets instead of being served: it speaks plain HTTP to a TLS listener, or is sent to https. */
+export type Instead = '' | 'plain_http' | 'redirect'
 
 /** Who is at the other end of a connection. */
 export interface Peer {
@@ -12,6 +28,11 @@ export interface Peer {
   readonly scheme: 'http' | 'https'
   /** The port it connected to. */
   readonly localPort: number
+  /** Null: in the clear. */
+  readonly tls: PeerTls | null
+  readonly instead: Instead
+  /** The port of https that requests are sent to. */
+  readonly redirectPort: number
 }
 
 /** Where a request goes: the exchange that answers it. Spans are gone when the call returns. */

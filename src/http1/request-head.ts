@@ -84,6 +84,7 @@ const names: Readonly<Record<string, number>> = {
   'proxy-authorization': DROP,
   'proxy-authenticate': DROP,
   'http2-settings': DROP,
+  'x-forwarded-tls-client-subject': DROP, // what we verified ourselves, from nobody else: balancers pass on what they do not know
   // Names by which some servers learn of TLS, or of another path than the one that was matched.
   'front-end-https': DROP,
   'x-url-scheme': DROP,

@@ -167,6 +167,11 @@ export class Wire implements Source {
     this.socket.resume()
   }
 
+  /** Hands octets that were read already to the owner of now. */
+  replay(bytes: Buffer, from: number, to: number): void {
+    if (!this.#gone && to > from) this.#owner.onRead(bytes, from, to)
+  }
+
   writeText(text: string): void {
     this.socket.write(text, 'latin1', this.#flushed)
   }

@@ -2,11 +2,18 @@
 
 // Plain `f64[k]++` on shared memory costs 6 ns for ten counters, Atomics.add 100: one region a worker, one writer, so plain will do.
 
+/** Why a connection did not come to its first request: the PROXY protocol's header, or the TLS handshake. */
+export const handshakeFailures = [
+  'proxy_header', 'plain_http', 'not_tls', 'bad_hello', 'unknown_name', 'timeout', 'client_gone', 'client_certificate', 'no_common_terms', 'other',
+] as const
+export type HandshakeFailureReason = (typeof handshakeFailures)[number]
+
 /** What a worker counts that belongs to no service. `_total` names only grow; the others are gauges. */
 export const workerCounters = [
   'connections_accepted_total', 'connections_refused_total', 'requests_refused_total',
   'exchanges', 'tunnels', 'upstream_active', 'upstream_idle', 'upstream_opened_total', 'body_buffer_bytes',
   'access_bytes_sent', 'access_records_dropped_total', 'boundary_errors_total', 'revision',
+  'tls_full_total', 'tls_resumed_total', ...handshakeFailures.map((reason) => `tls_failed_${reason}_total` as const),
   'malformed_requests_total', 'malformed_responses_total', 'idle_surplus_total', 'retries_total', 'retry_budget_spent_total', 'client_aborts_total',
 ] as const
 export type WorkerCounter = (typeof workerCounters)[number]

@@ -1,8 +1,8 @@
 // Every metric of the program: its name, its meaning, and where its value comes from at a scrape.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ServiceKey } from '#src/snapshot.ts'
-import { attemptResults, cells, codes, durationBounds, MAX_LISTENERS, workerCell, workerCounters } from './counters.ts'
-import type { WorkerCounter } from './counters.ts'
+import { attemptResults, cells, codes, durationBounds, handshakeFailures, MAX_LISTENERS, workerCell, workerCounters } from './counters.ts'
+import type { HandshakeFailureReason, WorkerCounter } from './counters.ts'
 import { ServiceTotals } from './service-totals.ts'
 import type { WorkerCounts } from './service-totals.ts'
 
@@ -20,6 +20,7 @@ export interface Observed {
     readonly ageSeconds: number | undefined
     readonly errors: number
   }[]
+  readonly certificates: readonly { readonly name: string; readonly expiresInSeconds: number }[]
   /** In the order of the settings. */
   readonly listeners: readonly string[]
   /** Access-log records that the sink dropped. */
@@ -131,6 +132,8 @@ function declareMetrics(registry: Registry, version: string, read: (rows: Rows) 
     .flatMap(({ name, ageSeconds }) => (ageSeconds === undefined ? [] : [{ labels: { catalog: name }, value: ageSeconds }])))
   counter('serai_catalog_errors_total', 'Readings of a catalog that failed.', ['catalog'], ({ observed }) => observed.catalogs
     .map(({ name, errors }) => ({ labels: { catalog: name }, value: errors })))
+  gauge('serai_certificate_expiry_seconds', 'Until the certificate for this name expires; negative when it has.', ['name'], ({ observed }) => observed.certificates
+    .map(({ name, expiresInSeconds }) => ({ labels: { name }, value: expiresInSeconds })))
   gauge('serai_problems', 'Problems as listed by /api/problems.', [], one(({ observed }) => observed.problems))
   gauge('serai_ready', '1: /ready answers 200.', [], one(({ observed }) => Number(observed.ready)))
   gauge('serai_draining', '1: the process is on its way out (lame duck or draining).', [], one(({ observed }) => Number(observed.draining)))
@@ -139,8 +142,18 @@ function declareMetrics(registry: Registry, version: string, read: (rows: Rows) 
 
 const ACCESS_DROPPED = 'serai_access_log_dropped_total'
 
+type WorkerMetricOf = readonly [name: string, help: string, labels?: Readonly<Record<string, string>>]
+
+const handshakes = 'TLS handshakes that were completed.'
+const metricOfFailure = Object.fromEntries(handshakeFailures.map((reason) => [
+  `tls_failed_${reason}_total`, ['serai_tls_handshake_failures_total', 'Connections that did not come to a first request, by what was wrong (docs/tls.md).', { reason }],
+])) as unknown as Readonly<Record<`tls_failed_${HandshakeFailureReason}_total`, WorkerMetricOf>>
+
 /** What becomes of each counter of a worker: metric, meaning, label. Undefined: shown elsewhere, or between threads only. */
 const metricOfCounter = {
+  tls_full_total: ['serai_tls_handshakes_total', handshakes, { kind: 'full' }],
+  tls_resumed_total: ['serai_tls_handshakes_total', handshakes, { kind: 'resumed' }],
+  ...metricOfFailure,
   connections_accepted_total: ['serai_connections_accepted_total', 'Client connections accepted.'],
   connections_refused_total: ['serai_connections_refused_total', 'Client connections closed at once because a limit was reached.'],
   requests_refused_total: ['serai_requests_refused_total', 'Requests answered 503 because a limit was reached.'],
@@ -160,7 +173,7 @@ const metricOfCounter = {
   retries_total: ['serai_retries_total', 'Attempts after the first.'],
   retry_budget_spent_total: ['serai_retry_budget_spent_total', 'Attempts that were not repeated because the budget was spent.'],
   client_aborts_total: ['serai_client_aborts_total', 'Exchanges that the client left before their end (499).'],
-} as const satisfies Readonly<Record<WorkerCounter, readonly [name: string, help: string, labels?: Readonly<Record<string, string>>] | undefined>>
+} as const satisfies Readonly<Record<WorkerCounter, WorkerMetricOf | undefined>>
 
 interface WorkerMetric {
   readonly help: string

@@ -1,23 +1,31 @@
 // The clients of one worker: its listeners, their limits, and how it all ends.
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
 import type { DownstreamContext } from '#src/downstream/http1.ts'
-import { Listener, type ListenerOptions } from '#src/downstream/listener.ts'
+import { Listener, type ListenerOptions, type ListenerTerms } from '#src/downstream/listener.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
 import { MAX_LISTENERS, workerCounters } from '#src/observe/counters.ts'
+import type { HandshakeFailure } from '#src/messages.ts'
+import type { Contexts } from '#src/tls/contexts.ts'
 import { Exchange } from './exchange.ts'
-import type { Plane } from './plane.ts'
+import { blockList, type Plane } from './plane.ts'
 import { refusedRecord } from './refused.ts'
 
 export interface EdgeOptions {
   readonly plane: Plane
   readonly buffers: ReadBuffers
   readonly counters: Float64Array
+  readonly contexts: Contexts
   boundaryError(error: unknown): void
+  /** A client did not get as far as HTTP, and the settings want to know. */
+  handshakeFailed(failure: HandshakeFailure): void
 }
 
 /** The part of a connection's context that a reload changes. */
 const clientTerms = ({ client, limits, via }: DataPlaneSettings): Pick<DownstreamContext, 'headMs' | 'bodyMs' | 'keepAliveMs' | 'headBytes' | 'limits'> =>
   ({ ...client, headBytes: limits.headBytes, limits: { headers: limits.headers, via } })
+
+const termsOf = (settings: ListenerSettings, { tls }: DataPlaneSettings): ListenerTerms =>
+  ({ settings, balancers: settings.proxyProtocol.length === 0 ? null : blockList(settings.proxyProtocol), handshakeMs: tls.handshakeMs })
 
 const addressOf = ({ host, port }: ListenerSettings): string => `${host} ${port}`
 
@@ -65,7 +73,10 @@ export class Edge {
       const address = addressOf(each)
       const there = this.#active.get(address)
       if (there === undefined) this.#active.set(address, await this.#listen(each, index, settings, reusePort))
-      else there.index = index
+      else {
+        there.index = index
+        there.take(termsOf(each, settings))
+      }
     }))
     this.#recount()
     for (const result of opened) if (result.status === 'rejected') throw result.reason
@@ -92,8 +103,19 @@ export class Edge {
       refused: (peer, fault) => refusedRecord(plane, peer, fault),
     }
     return Listener.open({
-      settings, index, reusePort, context, boundaryError,
-      admit: (address) => this.#admit(address),
+      terms: termsOf(settings, all), index, reusePort, context, boundaryError,
+      tls: {
+        find: (serverName) => plane.identities.find(serverName),
+        contextOf: (identity) => this.#options.contexts.of(identity),
+        get policies() { return plane.identities.policies },
+      },
+      admit: (address, balancer) => this.#admit(address, balancer),
+      readdress: (from, to) => this.#readdress(from, to),
+      completed: (resumed) => plane.count(resumed ? 'tls_resumed_total' : 'tls_full_total', 1),
+      failed: (listener, reason, address, serverName, detail) => {
+        plane.count(`tls_failed_${reason}_total`, 1)
+        if (plane.settings.tls.tellFailures) this.#options.handshakeFailed({ listener: listener.name, address, serverName, reason, detail })
+      },
       isTrusted: (address) => this.#isTrusted(address),
       accepted: (listener, address) => this.#accepted(listener, address),
       closed: (listener, address) => this.#closed(listener, address),
@@ -124,25 +146,44 @@ export class Edge {
     return this.#plane.trusted.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
   }
 
-  #admit(address: string): boolean {
+  #admit(address: string, balancer: boolean): boolean {
     const { limits } = this.#plane.settings
-    const fromThere = limits.connectionsPerAddress === 0 ? -1 : (this.#perAddress.get(address) ?? 0)
+    const fromThere = limits.connectionsPerAddress === 0 || balancer ? -1 : (this.#perAddress.get(address) ?? 0)
     if (this.#open < limits.connections && fromThere < limits.connectionsPerAddress) return true
     this.#plane.count('connections_refused_total', 1)
     return false
   }
 
-  #accepted(listener: Listener, address: string): void {
-    // Whatever the limit is now: a reload may set one.
+  #readdress(from: string, to: string): boolean {
+    const limit = this.#plane.settings.limits.connectionsPerAddress
+    if (limit > 0 && (this.#perAddress.get(to) ?? 0) >= limit) {
+      this.#plane.count('connections_refused_total', 1)
+      return false
+    }
+    this.#oneLess(from)
+    this.#oneMore(to)
+    return true
+  }
+
+  // Counted whatever the limit is now: a reload may set one.
+  #oneMore(address: string): void {
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
+  }
+
+  #oneLess(address: string): void {
+    const open = this.#perAddress.get(address)
+    if (open === 1) this.#perAddress.delete(address)
+    else if (open !== undefined) this.#perAddress.set(address, open - 1)
+  }
+
+  #accepted(listener: Listener, address: string): void {
+    this.#oneMore(address)
     this.#plane.count('connections_accepted_total', 1)
     this.#count(listener, 1)
   }
 
   #closed(listener: Listener, address: string): void {
-    const open = this.#perAddress.get(address)
-    if (open === 1) this.#perAddress.delete(address)
-    else if (open !== undefined) this.#perAddress.set(address, open - 1)
+    this.#oneLess(address)
     this.#count(listener, -1)
     this.#forgetEmpty(listener)
     if (this.#open === 0) this.#emptied?.()

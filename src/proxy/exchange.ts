@@ -1,9 +1,10 @@
 // One request and its response: route, pick, attempt, forward, account. The life of a request (DESIGN section 3) in code.
 import type { Timed } from '#src/io/deadlines.ts'
+import { fieldValue } from '#src/http1/fields.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
 import { NO_LENGTH, UNKNOWN_LENGTH, type OutgoingHead } from '#src/http1/response-text.ts'
-import type { ClientGone, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
+import type { ClientGone, Instead, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
 import { cells, countExchange, attemptResults, type AttemptResult } from '#src/observe/counters.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
@@ -13,6 +14,7 @@ import type { Waiter } from '#src/upstream/pool.ts'
 import { accessRecord, debugField, type ExchangeFacts } from './account.ts'
 import { answerFor, statusOf, type Reason } from './answers.ts'
 import { forwarding, trustedForwarding } from './forwarding.ts'
+import { cameByHttps, redirectToHttps } from './https-redirect.ts'
 import type { Plane } from './plane.ts'
 import { isIdempotent, mayRetry } from './retry.ts'
 import { requestText } from './request-text.ts'
@@ -83,11 +85,13 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
       : forwarding(head, peer, plane.settings.via, this.requestId)
     this.client = told.client
     this.requestId = told.requestId
+    if (peer.instead !== '' && this.#insteadOfServing(peer.instead)) return
     // 2. Which route.
     const path = head.rawPath === '*' ? '*' : normalisePath(head.rawPath)
     if (path === undefined) return this.#refuse('bad_path')
     this.path = path
     if (plane.overloaded) return this.#refuse('overloaded')
+    if (plane.misdirected(peer, head.host)) return this.#refuse('misdirected')
     const route = matchRoute(plane.table, head.host, path === '*' ? '/' : path)
     if (route === undefined) return this.#refuse(plane.complete ? 'no_route' : 'not_ready')
     this.route = route
@@ -95,7 +99,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (route.refuse !== '') return this.#refuse(route.refuse === 'vanished' ? 'service_gone' : 'route_problem')
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
-    this.#text = requestText(head, path, told.fields, this.#upgrade)
+    this.#text = requestText(head, path, peer.tls === null ? told.fields : told.fields + peer.tls.subjectField, this.#upgrade)
     if (head.contentLength !== 0) {
       this.#upload = new Upload(this.stream.wire, head.contentLength, plane.buffers)
       this.#upload.take(null, bytes, from, to, end, trailers)
@@ -259,7 +263,13 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     const length =
       head.announcedLength !== '' ? Number(head.announcedLength) : bodiless ? NO_LENGTH : head.contentLength >= 0 ? head.contentLength : UNKNOWN_LENGTH
     const date = head.hasDate ? '' : this.#plane.dateField()
-    return { status: head.status, reason: head.reason, fields: head.fields + date + debugField(this), length, bodiless }
+    const hsts = this.#hstsField !== '' && fieldValue(head.fields, 'strict-transport-security') === undefined ? this.#hstsField : ''
+    return { status: head.status, reason: head.reason, fields: head.fields + date + hsts + debugField(this), length, bodiless }
+  }
+
+  /** Only over TLS (RFC 6797 7.2). */
+  get #hstsField(): string {
+    return this.stream.peer.tls === null ? '' : this.#plane.hstsField
   }
 
   #complete(): void {
@@ -285,13 +295,25 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     else deadlines.arm(this, Math.max(0, until - this.#plane.clock()))
   }
 
+  /** A listener that does not serve what it gets: false when this request is to be served all the same. */
+  #insteadOfServing(instead: Exclude<Instead, ''>): boolean {
+    const { stream: { peer }, head } = this
+    if (instead === 'redirect' && peer.trusted && cameByHttps(head)) return false
+    if (instead === 'redirect' && head.host !== '') {
+      const { head: outgoing, body } = redirectToHttps(head, peer.redirectPort, this.#plane.dateField())
+      this.#finish(outgoing.status, '')
+      this.stream.answer(outgoing, body, false)
+    } else this.#refuse(instead === 'redirect' ? 'https_only' : 'plain_http')
+    return true
+  }
+
   /** An answer of our own. */
   #refuse(reason: Reason): void {
-    const { head, body } = answerFor(reason, this.head.method, this.#plane.dateField() + debugField(this))
+    const { head, body } = answerFor(reason, this.head.method, this.#plane.dateField() + this.#hstsField + debugField(this))
     this.bytesOut = head.bodiless ? 0 : body.length
     if (reason === 'overloaded') this.#plane.count('requests_refused_total', 1)
     this.#finish(statusOf(reason), reason)
-    this.stream.answer(head, body, reason === 'bad_path')
+    this.stream.answer(head, body, reason === 'bad_path' || reason === 'plain_http')
   }
 
   #cancelUpstream(): void {

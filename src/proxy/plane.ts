@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { endpointKey, type Ejection } from '#src/messages.ts'
 import type { DataPlaneSettings, Service, SnapshotSlice } from '#src/snapshot.ts'
+import type { Peer } from '#src/downstream/stream.ts'
 import type { Deadlines } from '#src/io/deadlines.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
@@ -12,6 +13,7 @@ import { accessLine, type AccessRecord } from '#src/observe/access-record.ts'
 import { NO_SERVICE_SLOT, serviceCells, workerCell, type WorkerCounter } from '#src/observe/counters.ts'
 import { emptyTable, TableBuilder, type RoutingTable } from '#src/routing/table.ts'
 import type { PickContext } from '#src/upstream/balance.ts'
+import type { Identities } from '#src/tls/identities.ts'
 import type { UpstreamFailure } from '#src/upstream/connection.ts'
 import { Dialer } from '#src/upstream/dial.ts'
 import { eject, mayEjectForStatus, recordAnswer, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
@@ -31,6 +33,7 @@ export interface PlaneEdges {
   readonly deadlines: Deadlines
   readonly buffers: ReadBuffers
   readonly random: () => number
+  readonly identities: Identities
   /** The worker's own counters (observe/counters.ts). */
   readonly counters: Float64Array
   readonly pages: readonly SharedArrayBuffer[]
@@ -51,6 +54,9 @@ export class Plane implements TunnelHost {
   readonly deadlines: Deadlines
   readonly buffers: ReadBuffers
   readonly tunnels = new Set<Tunnel>()
+  readonly identities: Identities
+  /** The line for responses over TLS, or ''. */
+  hstsField = ''
   /** The peers whose forwarding headers are believed. */
   trusted: BlockList
   /** Cells of exchanges that reached no service. */
@@ -74,6 +80,8 @@ export class Plane implements TunnelHost {
     this.deadlines = edges.deadlines
     this.buffers = edges.buffers
     this.trusted = blockList(settings.trustedPeers)
+    this.identities = edges.identities
+    this.#govern(settings)
     this.unrouted = serviceCells(edges.pages, NO_SERVICE_SLOT)
     this.#upstream = {
       buffers: edges.buffers,
@@ -89,11 +97,17 @@ export class Plane implements TunnelHost {
   /** Takes new settings; exchanges in flight keep the timeouts they began with. */
   configure(settings: DataPlaneSettings): void {
     const before = this.settings.upstream
+    if (!isDeepStrictEqual(this.settings.tls, settings.tls)) this.#govern(settings)
     this.settings = settings
     this.trusted = blockList(settings.trustedPeers)
     const { dialer, ...terms } = this.#upstreamTerms(settings)
     // Names that are known stay known, unless they are asked of others now.
     Object.assign(this.#upstream, isDeepStrictEqual(before.dns, settings.upstream.dns) && before.ca === settings.upstream.ca ? terms : { dialer, ...terms })
+  }
+
+  #govern({ tls }: DataPlaneSettings): void {
+    this.identities.govern(tls.clients)
+    this.hstsField = tls.hsts === '' ? '' : `Strict-Transport-Security: ${tls.hsts}\r\n`
   }
 
   /** The part of the upstream context that a reload changes. */
@@ -198,6 +212,16 @@ export class Plane implements TunnelHost {
 
   clock(): number {
     return this.#edges.clock.now()
+  }
+
+  /**
+   * A request for `host` may not come by this connection: its certificate, or what is asked of its clients, is not that of the name that
+   * TLS was made for (RFC 9110 15.5.20), or was changed since. In the clear, nobody has shown a certificate.
+   */
+  misdirected({ tls }: Peer, host: string): boolean {
+    const { identities } = this
+    if (tls === null) return identities.policies.length > 0 && identities.policyOf(host)?.mode === 'require'
+    return (host !== tls.serverName || tls.policies !== identities.policies) && identities.find(host)?.scope !== tls.scope
   }
 
   requestId(): string {

@@ -86,7 +86,7 @@ test('out of memory ends the worker, not the process; it comes back', async () =
 })
 
 test('a worker that cannot listen at the start is an error that says why', async () => {
-  await assert.rejects(startDataPlane({ settings: (same) => ({ ...same, listeners: [{ name: 'http', host: '192.0.2.1', port: 1 }] }) }), /cannot start: .*EADDRNOTAVAIL/)
+  await assert.rejects(startDataPlane({ settings: (same) => ({ ...same, listeners: [{ ...same.listeners[0]!, host: '192.0.2.1', port: 1 }] }) }), /cannot start: .*EADDRNOTAVAIL/)
 })
 
 test('a worker that comes back listens only when it has the table: no request is answered 503 meanwhile', async () => {

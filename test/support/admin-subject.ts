@@ -1,7 +1,7 @@
 // A program for the admin server to talk about: plain data, as the control plane hands it over.
 import type { Problem } from '#src/catalog/catalog.ts'
 import { explain } from '#src/admin/explain.ts'
-import type { EndpointView, RouteView, ServiceView, StatusView, Subject } from '#src/admin/subject.ts'
+import type { CertificateView, EndpointView, RouteView, ServiceView, StatusView, Subject } from '#src/admin/subject.ts'
 
 const since = '2026-01-02T03:04:05.000Z'
 
@@ -28,7 +28,7 @@ export const status: StatusView = {
   complete: true,
   workers: [{ id: 1, state: 'running', revision: 7, restarts: 0, connections: 3, exchanges: 1, heapBytes: 9_000_000 }, { id: 2, state: 'restarting', revision: 6, restarts: 1, connections: 0, exchanges: 0 }],
   catalogs: [{ name: 'file', state: 'stale', readAt: since, ageSeconds: 12, errors: 2, problem: 'services.yaml:3: expected a list' }, { name: 'nomad', state: 'waiting', readAt: null, ageSeconds: null, errors: 0 }],
-  listeners: [{ name: 'http', address: '0.0.0.0:8080' }],
+  listeners: [{ name: 'http', address: '0.0.0.0:8080', tls: false }],
   config: { source: 'serai.yaml', loadedAt: since },
 }
 
@@ -47,6 +47,11 @@ export const problems: readonly Problem[] = [
   { service: 'api@file/default', router: 'wide', tag: 'serai.router.wide.auth.basci=<script>alert(1)</script>', reason: 'unknown key auth.basci', where: 'services.yaml:9' },
 ]
 
+export const certificates: readonly CertificateView[] = [{
+  file: '/etc/serai/a.pem', names: ['*.example.org', 'a.example.org'], default: true, state: 'good', keyType: 'ec', issuer: 'Test authority',
+  notBefore: since, notAfter: '2026-04-02T03:04:05.000Z', daysLeft: 30, fingerprint: 'ab'.repeat(32), problems: [],
+}]
+
 /** The subject; what is given replaces its parts. */
 export function makeSubject(given: Partial<Subject> = {}): Subject {
   const subject: Subject = {
@@ -55,9 +60,11 @@ export function makeSubject(given: Partial<Subject> = {}): Subject {
     routes: () => routes,
     services: () => services,
     problems: () => problems,
+    certificates: () => certificates,
     metrics: async () => 'serai_ready 1\n',
     explain: (question) => explain({
       complete: subject.status().complete, listeners: status.listeners, routes: subject.routes(), services: subject.services(), problems: subject.problems(),
+      certificates: subject.certificates(),
     }, question),
     ...given,
   }

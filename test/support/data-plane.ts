@@ -65,6 +65,9 @@ export async function startDataPlane({ workers: count = 2, heapMb = 256, setting
   const workers: Workers = new Workers({
     count, heapMb,
     settings: () => settings,
+    certificates: () => [],
+    ticketKeys: () => new Uint8Array(48),
+    handshakeFailed: () => undefined,
     whole: () => {
       wholes++
       return publisher.whole()
@@ -78,7 +81,7 @@ export async function startDataPlane({ workers: count = 2, heapMb = 256, setting
   })
   const metrics = createMetrics({
     version: 'test', workers: () => workers.live,
-    observed: () => ({ revision: publisher.revision, ready: true, draining: false, problems: 0, workerRestarts: workers.restarts, catalogs: [], listeners: ['http'], accessDropped: 0 }),
+    observed: () => ({ revision: publisher.revision, ready: true, draining: false, problems: 0, workerRestarts: workers.restarts, catalogs: [], certificates: [], listeners: ['http'], accessDropped: 0 }),
   })
   try {
     await workers.start()

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { explain, QuestionError } from '#src/admin/explain.ts'
 import type { ExplainedView } from '#src/admin/explain.ts'
-import { endpoint, problems, route, routes, services, status } from '#test/support/admin-subject.ts'
+import { certificates, endpoint, problems, route, routes, services, status } from '#test/support/admin-subject.ts'
 
-const view: ExplainedView = { complete: true, listeners: status.listeners, routes, services, problems }
+const view: ExplainedView = { complete: true, listeners: status.listeners, routes, services, problems, certificates }
 const ask = (url: string, given: Partial<ExplainedView> = {}, headers: readonly (readonly [string, string])[] = []): ReturnType<typeof explain> =>
   explain({ ...view, ...given }, { url, method: 'GET', headers })
 

@@ -34,15 +34,19 @@ for (const { files, workers, expect } of [
 
 test('everything else arrives as it was written', () => {
   const given = config([
-    'listeners: { web: { address: "[::1]:8080" }, all: { address: ":8081" } }', 'trust: { forwarded: [10.0.0.0/8] }', 'log: { access: { target: off, sample: 0.5 } }',
-    'client: { head: 1s, body: 2s, keepAlive: 3s }', 'upstream: { connect: 4s, keepAlive: 5s, connections: 6, idle: 7, queue: 8, queueTime: 9s, dns: [127.0.0.1:5300], head: 14s, body: 15s }',
+    'listeners: { web: { address: "[::1]:8080", redirect: "https:8443", proxyProtocol: [10.2.0.0/16] }, all: { address: ":8081" } }', 'trust: { forwarded: [10.0.0.0/8] }', 'log: { access: { target: off, sample: 0.5 } }',
+    'client: { head: 1s, body: 2s, keepAlive: 3s, handshake: 4s }', 'tls: { minVersion: 1.3, hsts: { maxAge: 365d, includeSubdomains: true } }', 'upstream: { connect: 4s, keepAlive: 5s, connections: 6, idle: 7, queue: 8, queueTime: 9s, dns: [127.0.0.1:5300], head: 14s, body: 15s }',
     'tunnel: { idle: 10s, afterRemoval: 11s }', 'defaults: { eject: { failures: 2, time: 12s, slowStart: 13s, panic: false, status: [503] }, retry: { attempts: 1, timeout: 16s }, timeout: { total: 17s } }',
   ].join('\n'))
   const { limits, retryBudget, ...settings } = toDataPlaneSettings(given, 1, 'serai-1', 1024)
   assert.deepEqual(structuredClone(settings), {
-    listeners: [{ name: 'web', host: '::1', port: 8080 }, { name: 'all', host: '', port: 8081 }],
+    listeners: [
+      { name: 'web', host: '::1', port: 8080, tls: false, redirectPort: 8443, proxyProtocol: ['10.2.0.0/16'] },
+      { name: 'all', host: '', port: 8081, tls: false, redirectPort: 0, proxyProtocol: [] },
+    ],
     trustedPeers: ['10.0.0.0/8'],
     client: { headMs: 1000, bodyMs: 2000, keepAliveMs: 3000 },
+    tls: { handshakeMs: 4000, minVersion: 'TLSv1.3', clients: [], hsts: 'max-age=31536000; includeSubDomains', tellFailures: false },
     upstream: { connectMs: 4000, keepAliveMs: 5000, connections: 6, idle: 7, queue: 8, queueMs: 9000, dns: ['127.0.0.1:5300'], ca: '' },
     tunnel: { idleMs: 10_000, afterRemovalMs: 11_000 },
     eject: { failures: 2, timeMs: 12_000, slowStartMs: 13_000, panic: false },

@@ -34,7 +34,7 @@ test('a flag goes before a variable, that before the file, that before the defau
   const env = { SERAI_CLIENT_HEAD: '3s', SERAI_CLIENT_BODY: '3s' }
   const defaults = { 'client.keepAlive': '5s', 'stop.lameDuck': '0' }
   const config = load({ text, env, flags: { 'client.head': '4s' }, defaults })
-  assert.deepEqual(config.client, { headMs: 4000, bodyMs: 3000, keepAliveMs: 2000 })
+  assert.deepEqual(config.client, { headMs: 4000, bodyMs: 3000, keepAliveMs: 2000, handshakeMs: 10_000 })
   assert.deepEqual(config.stop, { lameDuckMs: 0, drainMs: 15_000 })
 })
 
@@ -55,10 +55,16 @@ test('without a file there are the defaults: one listener on :80, an admin API o
   assert.equal(loaded.source, undefined)
   const { listeners, admin, health, trust, catalogs, tags } = loaded.config
   assert.deepEqual({ listeners, admin, health, trust, catalogs, tags }, {
-    listeners: { http: { address: { host: '', port: 80 } } },
+    listeners: { http: { address: { host: '', port: 80 }, tls: false, proxyProtocol: [] } },
     admin: { address: { host: '127.0.0.1', port: 9080 } },
     health: undefined, trust: { forwarded: [] }, catalogs: {}, tags: { serai: 'serai' },
   })
+})
+
+test('with certificates and no word of listeners, both usual ports', () => {
+  const { listeners, tls } = load({ text: 'tls: { certificates: [{ cert: a.pem }] }', file: '/etc/serai/serai.yaml', env: {} })
+  assert.deepEqual(Object.entries(listeners).map(([name, { address, tls: speaks }]) => [name, address.port, speaks]), [['http', 80, false], ['https', 443, true]])
+  assert.deepEqual(tls.certificates, [{ cert: '/etc/serai/a.pem', default: false }], 'paths start where the config lies')
 })
 
 test('SERAI_CONFIG names the file, a given file goes before it, and the result says which it was', () => {
@@ -77,7 +83,7 @@ test('a block of one address is written as one, and text from outside becomes wh
   assert.deepEqual(config.defaults.eject.status, [500, 503])
   assert.equal(config.defaults.eject.panic, false)
   assert.equal(config.admin.token, '12345')
-  assert.deepEqual(config.listeners, { 'my-web': { address: { host: '::1', port: 0 } } })
+  assert.deepEqual(config.listeners, { 'my-web': { address: { host: '::1', port: 0 }, tls: false, proxyProtocol: [] } })
   assert.equal(config.limits.headBytes, 65536)
 })
 

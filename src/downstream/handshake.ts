@@ -1,0 +1,70 @@
+// A TLS handshake with a client whose ClientHello was read already: OpenSSL gets it, over the native socket, and says how it ended.
+import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import tls from 'node:tls'
+import type { HandshakeFailureReason } from '#src/observe/counters.ts'
+import type { Identity } from '#src/tls/identities.ts'
+import { ALPN_PROTOCOLS } from './protocols.ts'
+
+export interface Handshake {
+  readonly context: tls.SecureContext
+  readonly identity: Identity
+  /** Of what the client sent, from its ClientHello on. */
+  readonly first: Buffer
+  /** Called once, unless `failed` is: the socket is the caller's. */
+  done(socket: tls.TLSSocket, client: X509Certificate | undefined): void
+  /** Called once, unless `done` is: the socket is no more. */
+  failed(reason: HandshakeFailureReason, detail: string): void
+}
+
+/** Begins the handshake on a connection that is read no more; destroying the socket that is returned ends it. */
+export function shakeHands(connection: Socket, { context, identity, first, done, failed }: Handshake): tls.TLSSocket {
+  const { policy } = identity
+  connection.unshift(first)
+  const socket = new tls.TLSSocket(connection, {
+    isServer: true,
+    secureContext: context,
+    ALPNProtocols: [...ALPN_PROTOCOLS],
+    requestCert: policy !== null,
+    rejectUnauthorized: policy?.mode === 'require',
+  })
+  let reason: HandshakeFailureReason = 'client_gone'
+  let detail = ''
+  const onError = (error: NodeJS.ErrnoException): void => {
+    reason = reasonOf(error)
+    detail = error.code ?? error.message
+  }
+  const onClose = (): void => failed(reason, detail)
+  const onEnd = (): void => void socket.destroy() // half a handshake is none
+  socket.on('error', onError).on('close', onClose).on('end', onEnd)
+  socket.once('secure', () => {
+    const client = policy === null ? undefined : socket.getPeerX509Certificate()
+    if (client !== undefined || policy?.mode === 'require') {
+      const wrong = verifyError(socket)
+      if (wrong !== undefined) {
+        onError(Object.assign(wrong, { code: `client certificate: ${wrong.code ?? wrong.message}` }))
+        socket.destroy()
+        return
+      }
+    }
+    socket.off('close', onClose).off('end', onEnd)
+    // Node keeps errors after the handshake to its own server, which this socket has not: what OpenSSL cannot read ends it.
+    socket.on('_tlsError', (error: Error) => socket.destroy(error))
+    done(socket, client)
+  })
+  return socket
+}
+
+/** What OpenSSL found wrong with the client's certificate; tls.Server asks it the same way. */
+function verifyError(socket: tls.TLSSocket): NodeJS.ErrnoException | undefined {
+  const { _handle: handle } = socket as unknown as { readonly _handle: { verifyError(): NodeJS.ErrnoException | null | undefined } | null }
+  return handle === null ? new Error('gone') : (handle.verifyError() ?? undefined)
+}
+
+/** By OpenSSL's own codes. */
+function reasonOf({ code = '', message }: NodeJS.ErrnoException): HandshakeFailureReason {
+  if (code.startsWith('client certificate') || /PEER_DID_NOT_RETURN_A_CERTIFICATE|CERTIFICATE_(REQUIRED|VERIFY_FAILED)/.test(code)) return 'client_certificate'
+  if (/UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER|NO_SUITABLE|NO_APPLICATION_PROTOCOL|VERSION_TOO_LOW|INAPPROPRIATE_FALLBACK/.test(code)) return 'no_common_terms'
+  if (code === 'ECONNRESET' || code === 'EPIPE' || /ALERT/.test(code) || /alert/.test(message)) return 'client_gone'
+  return 'other'
+}
