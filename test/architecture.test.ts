@@ -10,7 +10,7 @@ import type { Import, Source } from './support/sources.ts'
 const levels: readonly (readonly string[])[] = [
   ['main.ts'],
   ['commands'],
-  ['control', 'admin'],
+  ['control', 'admin', 'development'],
   ['worker.ts'],
   ['certificates'],
   ['proxy', 'catalog', 'tags'],
@@ -24,7 +24,7 @@ const levels: readonly (readonly string[])[] = [
 /** What a data-plane thread must not load: it costs memory in each of them, and none of it belongs to a request. */
 const notInWorkers = {
   packages: ['undici', 'zod', 'yaml', 'pino', 'prom-client', 'acme-client'],
-  parts: ['config', 'control', 'admin', 'commands', 'catalog', 'certificates', 'tags'],
+  parts: ['config', 'control', 'admin', 'commands', 'catalog', 'certificates', 'tags', 'development'],
 } as const
 
 const MAX_LINES = 400
