@@ -55,8 +55,8 @@ export interface WorkerStart {
   readonly pages: readonly SharedArrayBuffer[]
   /** Where `TableMessage`s come from. */
   readonly table: MessagePort
-  /** One double, written by the main thread: octets of access log that it has taken from this worker's queue. */
-  readonly accessTaken: SharedArrayBuffer
+  /** Where it leaves its access-log lines (observe/access-batch.ts). */
+  readonly accessSlabs: SharedArrayBuffer
 }
 
 /**
@@ -90,7 +90,8 @@ export type FromWorker =
   | { readonly kind: 'nobody listens'; readonly key: string }
   /** Only told where the settings say so, and at most a hundred times a second. */
   | { readonly kind: 'handshake failed'; readonly failure: HandshakeFailure }
-  | { readonly kind: 'access'; readonly lines: Uint8Array; readonly records: number }
+  /** Access-log lines: the first `bytes` octets of a slab. */
+  | { readonly kind: 'access'; readonly slab: number; readonly bytes: number; readonly records: number }
   /** A mistake of ours ended one connection, or kept one service from changing; told at most once a second. */
   | { readonly kind: 'boundary'; readonly error: string }
   | { readonly kind: 'drained' }

@@ -31,9 +31,7 @@ const deadlines = new Deadlines(clock.now(), TICK_MS)
 const buffers = new ReadBuffers((change) => {
   counters[workerCell.body_buffer_bytes]! += change
 })
-const access = new AccessBatch(counters, new Float64Array(start.accessTaken), (lines, records) => {
-  port.postMessage({ kind: 'access', lines, records } satisfies FromWorker, [lines.buffer])
-})
+const access = new AccessBatch(counters, start.accessSlabs, (slab, bytes, records) => tell({ kind: 'access', slab, bytes, records }))
 const boundaryError = createBoundary()
 
 const identities = new Identities()
@@ -100,7 +98,7 @@ port.on('message', (message: ToWorker) => {
       return
     case 'drain':
       void edge.drain(message.deadlineMs).then(() => {
-        access.flush()
+        access.finish()
         tell({ kind: 'drained' })
       })
   }

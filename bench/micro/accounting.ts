@@ -1,6 +1,6 @@
 // What an exchange leaves behind: its access-log line and its counts.
 import { accessLine, type AccessRecord } from '#src/observe/access-record.ts'
-import { AccessBatch } from '#src/observe/access-batch.ts'
+import { AccessBatch, createSlabs, slabFlags } from '#src/observe/access-batch.ts'
 import { countExchange, SERVICE_CELLS, WORKER_CELLS } from '#src/observe/counters.ts'
 import type { Case } from './measure.ts'
 
@@ -23,18 +23,19 @@ function lines(times: number): number {
   return sum
 }
 
-/** Handed on to nobody: what is left is the copying of lines and the new buffers. */
+/** Handed on to nobody: what is left is the copying of lines. */
 function batches(times: number): number {
   const counters = new Float64Array(WORKER_CELLS)
-  const taken = new Float64Array(1)
+  const memory = createSlabs()
+  const flags = slabFlags(memory)
   let sum = 0
-  const batch = new AccessBatch(counters, taken, (lines) => {
-    sum += lines.length
-    taken[0]! += lines.length
+  const batch = new AccessBatch(counters, memory, (slab, bytes) => {
+    sum += bytes
+    flags[slab] = 0
   })
   const line = accessLine(record, '2026-01-01T00:00:00.000Z')
   for (let time = 0; time < times; time++) batch.add(line)
-  batch.flush()
+  batch.finish()
   return sum
 }
 

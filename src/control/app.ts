@@ -101,7 +101,7 @@ export class App {
       ticketKeys: () => this.#tls.ticketKeys,
       handshakeFailed: (failure) => log.debug(failure, 'a client did not get as far as HTTP'),
       whole: () => this.#table.publisher.whole(),
-      access: (lines, records) => access.write(lines, records),
+      access: (lines, records, used) => access.write(lines, records, used),
       ejected: (ejection) => {
         this.#ejections.set(ejection.key, { ejection, at: Date.now() })
         log.warn({ endpoint: ejection.key, forMs: ejection.forMs, why: ejection.why }, 'endpoint ejected')

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import type { DataPlaneSettings, SnapshotSlice } from '#src/snapshot.ts'
 import type { FromWorker, TableMessage, ToWorker, WorkerStart } from '#src/messages.ts'
+import { createSlabs, slabFlags, slabLines } from '#src/observe/access-batch.ts'
 import { MAX_LISTENERS, PAGE_BYTES, PAGE_SERVICES, WORKER_CELLS, workerCell, workerCounters, type WorkerCounter } from '#src/observe/counters.ts'
 
 /** The compile cache is for a thread to switch on, and without it each worker loads the compiler that strips types: 9 MB. */
@@ -36,20 +37,21 @@ export class WorkerHandle {
   listening = false
   readonly #worker: Worker
   readonly #table: MessagePort
-  readonly #taken: Float64Array
+  readonly #slabs: SharedArrayBuffer
+  readonly #slabFlags: Int32Array<SharedArrayBuffer>
   /** Who waits for its answers to settings, in their order; nobody for those that it was started with. */
   readonly #asking: ((refusal: string) => void)[] = [() => undefined]
 
   constructor({ id, settings, reusePort, heapMb, ticketKeys, slotsEnd, heard, ended }: WorkerHandleOptions) {
     this.id = id
     const counters = new SharedArrayBuffer(WORKER_CELLS * 8)
-    const accessTaken = new SharedArrayBuffer(8)
     this.cells = new Float64Array(counters)
-    this.#taken = new Float64Array(accessTaken)
+    this.#slabs = createSlabs()
+    this.#slabFlags = slabFlags(this.#slabs)
     const { port1, port2 } = new MessageChannel()
     this.#table = port1
     for (const page of this.#missingPages(slotsEnd)) this.pages.push(page)
-    const start: WorkerStart = { settings, reusePort, ticketKeys, counters, pages: this.pages, table: port2, accessTaken }
+    const start: WorkerStart = { settings, reusePort, ticketKeys, counters, pages: this.pages, table: port2, accessSlabs: this.#slabs }
     this.#worker = new Worker(new URL('../worker.ts', import.meta.url), {
       workerData: start, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: heapMb }, env: workerEnvironment(),
     })
@@ -93,9 +95,14 @@ export class WorkerHandle {
     return Array.from({ length: Math.max(0, missing) }, () => new SharedArrayBuffer(PAGE_BYTES))
   }
 
-  /** Its access-log lines have been handed on. */
-  accessTaken(bytes: number): void {
-    this.#taken[0]! += bytes
+  /** Access-log lines that it left in a slab, to be used before `accessUsed` is called. */
+  accessLines(slab: number, bytes: number): Uint8Array {
+    return slabLines(this.#slabs, slab, bytes)
+  }
+
+  /** The worker may fill the slab again. */
+  accessUsed(slab: number): void {
+    Atomics.store(this.#slabFlags, slab, 0)
   }
 
   counter(name: WorkerCounter): number {

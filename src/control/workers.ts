@@ -16,7 +16,8 @@ export interface WorkersOptions {
   handshakeFailed(failure: HandshakeFailure): void
   /** The whole snapshot, for a worker that starts or missed something. */
   whole(): readonly SnapshotSlice[]
-  access(lines: Uint8Array, records: number): void
+  /** `used` is to be called when the octets are needed no more. */
+  access(lines: Uint8Array, records: number, used: () => void): void
   ejected(ejection: Ejection): void
   /** A connection to `scheme://address` was refused. */
   nobodyListens(key: string): void
@@ -184,8 +185,7 @@ export class Workers {
         this.#options.nobodyListens(message.key)
         return
       case 'access':
-        worker.accessTaken(message.lines.length)
-        this.#options.access(message.lines, message.records)
+        this.#options.access(worker.accessLines(message.slab, message.bytes), message.records, () => worker.accessUsed(message.slab))
         return
       case 'boundary':
         log.error({ worker: worker.id, error: message.error }, 'a mistake of ours ended one connection, or kept one service from changing; please report it')

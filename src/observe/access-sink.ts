@@ -30,7 +30,9 @@ export function createAccessSink(target: 'stdout' | 'off' | (string & {}), limit
 const nowhere: LineSink = {
   pendingBytes: 0,
   dropped: 0,
-  write() {},
+  write(_batch, _records, used) {
+    used?.()
+  },
   reopen() {},
   async drained() {},
   async close() {},

@@ -12,7 +12,7 @@ export type HandshakeFailureReason = (typeof handshakeFailures)[number]
 export const workerCounters = [
   'connections_accepted_total', 'connections_refused_total', 'requests_refused_total',
   'exchanges', 'tunnels', 'upstream_active', 'upstream_idle', 'upstream_opened_total', 'body_buffer_bytes',
-  'access_bytes_sent', 'access_records_dropped_total', 'boundary_errors_total', 'revision',
+  'access_records_dropped_total', 'boundary_errors_total', 'revision',
   'tls_full_total', 'tls_resumed_total', ...handshakeFailures.map((reason) => `tls_failed_${reason}_total` as const),
   'malformed_requests_total', 'malformed_responses_total', 'idle_surplus_total', 'retries_total', 'retry_budget_spent_total', 'client_aborts_total',
 ] as const
@@ -20,7 +20,6 @@ export type WorkerCounter = (typeof workerCounters)[number]
 
 /** Listeners whose open connections are counted one by one; further ones share the last place. */
 export const MAX_LISTENERS = 8
-/** Written by the main thread alone: bytes of access log that it has handed on. It lies in a region of its own. */
 export const WORKER_CELLS = workerCounters.length + MAX_LISTENERS
 
 /** Status codes that have a series of their own; the rest is folded into its class. */

@@ -7,8 +7,11 @@ export interface LineSink {
   readonly pendingBytes: number
   /** Records that were never written: no room, or the outlet failed. */
   readonly dropped: number
-  /** Takes one or more full lines (each with its newline; octets are taken over, not copied) that hold `records` records; never blocks, never throws. */
-  write(batch: string | Uint8Array, records: number): void
+  /**
+   * Takes one or more full lines (each with its newline) that hold `records` records; never blocks, never throws. Octets are not
+   * copied: they must stay as they are until `used` is called.
+   */
+  write(batch: string | Uint8Array, records: number, used?: () => void): void
   /** Opens a file anew at the next write (SIGHUP). */
   reopen(): void
   /** Resolves when nothing is pending, or when the deadline has passed. */
@@ -30,6 +33,7 @@ const CHUNK_BYTES = 256 * 1024
 interface Batch {
   readonly bytes: Uint8Array
   readonly records: number
+  readonly used: (() => void) | undefined
 }
 
 /** A sink in front of an outlet, which it owns. */
@@ -64,13 +68,14 @@ class BoundedSink implements LineSink {
     return this.#dropped
   }
 
-  write(batch: string | Uint8Array, records: number): void {
+  write(batch: string | Uint8Array, records: number, used?: () => void): void {
     const bytes = typeof batch === 'string' ? Buffer.from(batch) : batch
     if (this.#closed || this.#pendingBytes + bytes.length > this.#options.maxPendingBytes) {
       this.#dropped += records
+      used?.()
       return
     }
-    this.#queue.push({ bytes, records })
+    this.#queue.push({ bytes, records, used })
     this.#pendingBytes += bytes.length
     this.#pendingRecords += records
     this.#pumping ??= this.#pump()
@@ -111,6 +116,7 @@ class BoundedSink implements LineSink {
         written = false
         this.#report(error)
       }
+      for (const { used } of batches) used?.()
       if (this.#ended) break
       this.#pendingBytes -= bytes.length
       this.#pendingRecords -= records

@@ -163,7 +163,6 @@ const metricOfCounter = {
   upstream_idle: ['serai_upstream_connections', 'Connections to endpoints.', { state: 'idle' }],
   upstream_opened_total: ['serai_upstream_connections_opened_total', 'Connections to endpoints that were opened.'],
   body_buffer_bytes: ['serai_body_buffer_bytes', 'Bytes of bodies waiting for a slower side.'],
-  access_bytes_sent: undefined,
   access_records_dropped_total: [ACCESS_DROPPED, 'Access-log records dropped, in a worker or at the sink.', { at: 'worker' }],
   boundary_errors_total: ['serai_internal_errors_total', 'Errors of our own that ended a connection; please report them.'],
   revision: undefined,
