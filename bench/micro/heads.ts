@@ -1,4 +1,5 @@
 // Heads: parsing requests and responses, and writing what goes on.
+import { nothingTold } from '#src/downstream/stream.ts'
 import { isFault, parseRequestHead, type RequestHead } from '#src/http1/request-head.ts'
 import { parseResponseHead } from '#src/http1/response-head.ts'
 import { responseHeadText } from '#src/http1/response-text.ts'
@@ -18,7 +19,7 @@ const response = [
   'HTTP/1.1 200 OK', 'Server: nginx/1.22.1', 'Date: Thu, 01 Jan 2026 00:00:00 GMT', 'Content-Type: text/plain', 'Content-Length: 66', 'Connection: keep-alive', '',
 ].join('\r\n')
 const limits = { headers: 100, via: 'serai-0123456789ab' }
-const peer = { address: '203.0.113.9', trusted: false, scheme: 'http', localPort: 80, tls: null, instead: '', redirectPort: 0 } as const
+const peer = { address: '203.0.113.9', trusted: false, scheme: 'http', localPort: 80, tls: null, instead: '', redirectPort: 0, told: nothingTold() } as const
 
 export const cases: readonly Case[] = [
   { name: 'request head, small (2 lines)', run: (times) => parsed(small, times) },
@@ -58,7 +59,7 @@ function requestTexts(times: number): number {
   const head = requestOf(browser)
   const out = Buffer.alloc(4096)
   let sum = 0
-  for (let time = 0; time < times; time++) sum += out.latin1Write(requestText(head, head.rawPath, forwarding(head, peer, limits.via, '0123456789abcdef').fields, ''))
+  for (let time = 0; time < times; time++) sum += out.latin1Write(requestText(head, head.rawPath, forwarding(head, peer, limits.via, '0123456789abcdef'), ''))
   return sum
 }
 

@@ -1,7 +1,7 @@
 // What a client has sent that no request has used yet: where the next head ends, and what is kept until it does.
 import { BODY_BYTES } from '#src/io/read-buffer.ts'
 import { Pending } from '#src/io/pending.ts'
-import { parseRequestHead, type HeadFault, type RequestHead, type RequestHeadLimits } from '#src/http1/request-head.ts'
+import { isFault, parseRequestHead, type HeadFault, type RequestHead, type RequestHeadLimits } from '#src/http1/request-head.ts'
 
 export interface AheadLimits {
   /** Of a head, its empty line included. */
@@ -21,6 +21,7 @@ export class Ahead {
   next = 0
   readonly #limits: AheadLimits
   #kept: Pending | null = null
+  #earlier: RequestHead | undefined
   #emptyLines = 0
 
   constructor(limits: AheadLimits) {
@@ -75,7 +76,9 @@ export class Ahead {
     if (end + 4 - at > this.#limits.headBytes) return this.#tooLarge(bytes, at)
     this.#emptyLines = 0
     this.next = end + 4
-    return parseRequestHead(bytes.latin1Slice(at, end + 2), this.#limits.limits)
+    const head = parseRequestHead(bytes.latin1Slice(at, end + 2), this.#limits.limits, this.#earlier)
+    if (!isFault(head)) this.#earlier = head
+    return head
   }
 
   /** Why what is kept, which has no end of a head, can never become one. The same whatever the pieces that it came in. */

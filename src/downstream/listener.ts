@@ -7,7 +7,7 @@ import { Arrival, type ArrivalOptions, type TlsIdentities } from './arrival.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { DownstreamContext } from './http1.ts'
 import { serveConnection } from './protocols.ts'
-import type { Peer } from './stream.ts'
+import { nothingTold, type Peer } from './stream.ts'
 
 /** What a listener's connections share; a reload writes new values into it. */
 export type ListenerContext = { -readonly [Key in keyof DownstreamContext]: DownstreamContext[Key] }
@@ -138,7 +138,7 @@ export class Listener {
     const { tls, redirectPort } = this.#terms.settings
     return {
       address, trusted: this.#options.isTrusted(address), scheme: tls ? 'https' : 'http', localPort,
-      tls: null, instead: redirectPort > 0 ? 'redirect' : '', redirectPort,
+      tls: null, instead: redirectPort > 0 ? 'redirect' : '', redirectPort, told: nothingTold(),
     }
   }
 

@@ -33,7 +33,18 @@ export interface Peer {
   readonly instead: Instead
   /** The port of https that requests are sent to. */
   readonly redirectPort: number
+  /** What proxy/forwarding.ts last told an upstream of it. */
+  readonly told: Told
 }
+
+/** Lines that are the same for each request of a connection that names the same authority. */
+export interface Told {
+  authority: string | undefined
+  minor: 0 | 1
+  lines: string
+}
+
+export const nothingTold = (): Told => ({ authority: undefined, minor: 1, lines: '' })
 
 /** Where a request goes: the exchange that answers it. Spans are gone when the call returns. */
 export interface RequestSink {

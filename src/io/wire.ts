@@ -284,7 +284,11 @@ export class Wire implements Source {
   #afterFlush(): void {
     if (this.socket.writableLength > 0 || this.#gone) return
     this.#settle(false)
-    this.#guarded(() => this.#owner.onFlush())
+    try {
+      this.#owner.onFlush()
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   #settle(gone: boolean): void {

@@ -5,17 +5,23 @@ export class Clock {
   #second = 0
   #isoSecond = ''
   #date = ''
+  #wall = 0
+  #iso = ''
 
   /** Milliseconds that never run backwards; for durations and deadlines. */
   now(): number {
     return performance.now()
   }
 
-  /** ISO 8601 with milliseconds; what does not change within a second is kept. */
+  /** ISO 8601 with milliseconds; what does not change within a second, or a millisecond, is kept. */
   time(): string {
     const wall = Date.now()
-    this.#enter(Math.floor(wall / 1000))
-    return `${this.#isoSecond}${String(wall % 1000).padStart(3, '0')}Z`
+    if (wall !== this.#wall) {
+      this.#enter(Math.floor(wall / 1000))
+      this.#wall = wall
+      this.#iso = `${this.#isoSecond}${String(wall % 1000).padStart(3, '0')}Z`
+    }
+    return this.#iso
   }
 
   /** The line `Date: …` for responses that have none (RFC 9110 6.6.1). */

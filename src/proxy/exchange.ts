@@ -80,11 +80,13 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     const { peer } = this.stream
     this.requestId = plane.requestId()
     // 1. Who is asking.
-    const told = peer.trusted
-      ? trustedForwarding(head, peer, plane.settings.via, this.requestId, plane.trusted)
-      : forwarding(head, peer, plane.settings.via, this.requestId)
-    this.client = told.client
-    this.requestId = told.requestId
+    let forwarded: string
+    if (peer.trusted) {
+      const told = trustedForwarding(head, peer, plane.settings.via, this.requestId, plane.trusted)
+      this.client = told.client
+      this.requestId = told.requestId
+      forwarded = told.fields
+    } else forwarded = forwarding(head, peer, plane.settings.via, this.requestId)
     if (peer.instead !== '' && this.#insteadOfServing(peer.instead)) return
     // 2. Which route.
     const path = head.rawPath === '*' ? '*' : normalisePath(head.rawPath)
@@ -99,7 +101,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (route.refuse !== '') return this.#refuse(route.refuse === 'vanished' ? 'service_gone' : 'route_problem')
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
-    this.#text = requestText(head, path, peer.tls === null ? told.fields : told.fields + peer.tls.subjectField, this.#upgrade)
+    this.#text = requestText(head, path, peer.tls === null ? forwarded : forwarded + peer.tls.subjectField, this.#upgrade)
     if (head.contentLength !== 0) {
       this.#upload = new Upload(this.stream.wire, head.contentLength, plane.buffers)
       this.#upload.take(null, bytes, from, to, end, trailers)

@@ -11,7 +11,7 @@ import { Pending } from '#src/io/pending.ts'
 import { requestText } from '#src/proxy/request-text.ts'
 import { readStream, responseFraming } from './oracle.ts'
 import { readPieces } from './reader.ts'
-import { splitAt, splits, streams } from './streams.ts'
+import { requestLines, splitAt, splits, streams } from './streams.ts'
 
 /** Small, so that streams reach them. */
 const bounds = { headBytes: 400, headers: 8 }
@@ -63,6 +63,17 @@ export const properties: readonly Property[] = [
         if (head.authority === '') continue
         assert.ok(!isFault(again), JSON.stringify(again))
         assert.deepEqual([again.host, again.contentLength, again.fields], [head.host, head.contentLength, head.ownHost ? `Host: ${head.authority}\r\n${head.fields}` : head.fields])
+      }
+    }), { seed, numRuns: runs }),
+  },
+  {
+    name: 'a head that repeats the fields of the one before it is read as if it were the first',
+    check: (seed, runs) => fc.assert(fc.property(streams, requestLines, requestLines, (stream, first, second) => {
+      for (const { head: { block } } of headsOf(stream)) {
+        const earlier = parseRequestHead(`${first}\r\n${block}`, limits)
+        if (isFault(earlier)) continue
+        const text = `${second}\r\n${block}`
+        assert.deepEqual(parseRequestHead(text, limits, earlier), parseRequestHead(text, limits))
       }
     }), { seed, numRuns: runs }),
   },

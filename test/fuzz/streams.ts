@@ -40,7 +40,10 @@ const body = fc.oneof(
   { weight: 1, arbitrary: chunkedBody.map((body) => ({ fields: ['Transfer-Encoding: chunked', 'Content-Length: 5'], body })) },
 )
 
-const request = fc.tuple(fc.oneof({ weight: 15, arbitrary: of('') }, { weight: 1, arbitrary: of('\r\n', '\r\n\r\n', '\r\n\r\n\r\n', '\n', '\r') }), fc.tuple(method, space, target, space, version).map((parts) => parts.join('')), host, fields, body, crlf, crlf)
+/** Request lines, most of them good. */
+export const requestLines = fc.tuple(method, space, target, space, version).map((parts) => parts.join(''))
+
+const request = fc.tuple(fc.oneof({ weight: 15, arbitrary: of('') }, { weight: 1, arbitrary: of('\r\n', '\r\n\r\n', '\r\n\r\n\r\n', '\n', '\r') }), requestLines, host, fields, body, crlf, crlf)
   .map(([before, line, hostField, others, { fields: framing, body: content }, lineEnd, headEnd]) => {
     const lines = [...others.slice(0, 2), hostField, ...others.slice(2), ...framing]
     return `${before}${line}${lineEnd}${lines.join('\r\n')}\r\n${headEnd}${content}`

@@ -1,20 +1,20 @@
 // What the upstream is told of the client: replaced for strangers, extended for trusted peers, and never forged.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Peer } from '#src/downstream/stream.ts'
+import { nothingTold, type Peer } from '#src/downstream/stream.ts'
 import { isFault, parseRequestHead } from '#src/http1/request-head.ts'
 import { forwarding, trustedForwarding } from '#src/proxy/forwarding.ts'
 import { blockList } from '#src/proxy/plane.ts'
 
 const trusted = blockList(['10.0.0.0/8', '2001:db8:ffff::/48', '192.0.2.1'])
-const peerAt = (address: string, isTrusted: boolean): Peer => ({ address, trusted: isTrusted, scheme: 'http', localPort: 8080, tls: null, instead: '', redirectPort: 0 })
+const peerAt = (address: string, isTrusted: boolean): Peer => ({ address, trusted: isTrusted, scheme: 'http', localPort: 8080, tls: null, instead: '', redirectPort: 0, told: nothingTold() })
 
 /** The fields that are added for a request with these lines; the client, and the request's id. */
 function tell(address: string, isTrusted: boolean, ...lines: string[]): { readonly fields: Readonly<Record<string, string>>; readonly client: string; readonly requestId: string } {
   const head = parseRequestHead(['GET / HTTP/1.1', 'Host: a.test:81', ...lines, ''].join('\r\n'), { headers: 100, via: 'serai-x' })
   if (isFault(head)) throw new Error(head.reason)
   const peer = peerAt(address, isTrusted)
-  const told = isTrusted ? trustedForwarding(head, peer, 'serai-x', 'id-1', trusted) : forwarding(head, peer, 'serai-x', 'id-1')
+  const told = isTrusted ? trustedForwarding(head, peer, 'serai-x', 'id-1', trusted) : { fields: forwarding(head, peer, 'serai-x', 'id-1'), client: address, requestId: 'id-1' }
   const all = told.fields.split('\r\n').filter((line) => line !== '').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)] as const)
   assert.equal(new Set(all.map(([name]) => name)).size, all.length, 'a field was added twice')
   return { ...told, fields: Object.fromEntries(all) }

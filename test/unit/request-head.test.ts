@@ -16,6 +16,7 @@ test('a plain request', () => {
   assert.deepEqual(taken('GET /a?b=c HTTP/1.1\r\nHost: A.example.org:80\r\nUser-Agent: x\r\nAccept: */*\r\n'), {
     method: 'GET', rawPath: '/a', query: '?b=c', host: 'a.example.org', authority: 'A.example.org:80', minor: 1, close: false, contentLength: 0, expectContinue: false, upgrade: '',
     acceptsTrailers: false, ownHost: false, userAgent: 'x', fields: 'Host: A.example.org:80\r\nUser-Agent: x\r\nAccept: */*\r\n', forwarding: '',
+    block: 'Host: A.example.org:80\r\nUser-Agent: x\r\nAccept: */*\r\n',
   })
 })
 
