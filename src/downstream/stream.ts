@@ -40,11 +40,11 @@ export interface Peer {
 /** Lines that are the same for each request of a connection that names the same authority. */
 export interface Told {
   authority: string | undefined
-  minor: 0 | 1
+  version: RequestHead['version']
   lines: string
 }
 
-export const nothingTold = (): Told => ({ authority: undefined, minor: 1, lines: '' })
+export const nothingTold = (): Told => ({ authority: undefined, version: '1.1', lines: '' })
 
 /** Where a request goes: the exchange that answers it. Spans are gone when the call returns. */
 export interface RequestSink {

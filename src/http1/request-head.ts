@@ -43,7 +43,7 @@ export interface RequestHead {
   readonly fields: string
   /** What the client says about those before it; only trusted peers are believed. */
   readonly forwarding: string
-  /** All lines as they came; `parseRequestHead` compares the next head's with it. */
+  /** All lines as they came; `parseRequestHead` compares the next head's with it. '' in HTTP/2. */
   readonly block: string
 }
 

@@ -161,6 +161,7 @@ export function readRequest(fields: readonly Field[], count: number, end: boolea
       userAgent,
       fields: lines,
       forwarding,
+      block: '',
     },
     priority,
     connect,

@@ -1,6 +1,8 @@
 // One TCP connection, either side: reads into the thread's buffers, writes with back-pressure, one error boundary.
 import net from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { getSystemErrorName } from 'node:util'
+import { RawWriter } from './raw-write.ts'
 import type { ReadBuffer, ReadBuffers } from './read-buffer.ts'
 
 /** What a connection does with what happens on its wire. Any of these may throw: the wire then ends, and only it. */
@@ -62,6 +64,8 @@ export class Wire implements Source {
   readonly #context: WireContext
   #owner: WireOwner
   readonly #flushed: (error?: Error | null) => void
+  /** Undefined until it is connected, and where all writes go through the socket. */
+  #raw: RawWriter | undefined
   readonly #decrypts: boolean
   /** The buffer that a long body is read into; null: the shared one. */
   #own: ReadBuffer | null = null
@@ -85,16 +89,21 @@ export class Wire implements Source {
       return accepted
     }
     if (accepted instanceof net.Socket) return new Wire(context, owner, (onread) => readByEvents(accepted, onread), true)
-    return new Wire(context, owner, (onread) => {
+    const wire = new Wire(context, owner, (onread) => {
       const options = { handle: accepted, onread, allowHalfOpen: true }
       return new net.Socket(options as unknown as net.SocketConstructorOpts)
     })
+    wire.#writeRaw()
+    return wire
   }
 
   /** Opens a connection as `dial` says; `connected` is called when it is there, `owner.onClose` when it fails. */
   static connect(context: WireContext, owner: WireOwner, dial: Dial, connected: () => void): Wire {
     const wire = new Wire(context, owner, dial.open, dial.ready === 'secureConnect')
-    wire.socket.once(dial.ready, () => wire.#guarded(connected))
+    wire.socket.once(dial.ready, () => {
+      wire.#writeRaw()
+      wire.#guarded(connected)
+    })
     return wire
   }
 
@@ -136,7 +145,7 @@ export class Wire implements Source {
 
   /** Nothing written waits in this process. */
   get flushed(): boolean {
-    return this.socket.writableLength === 0
+    return this.#raw === undefined ? this.socket.writableLength === 0 : this.#raw.waiting === 0
   }
 
   /** The kernel would not take what was written last, nor anything after it. */
@@ -157,8 +166,9 @@ export class Wire implements Source {
 
   /** Whoever has more for this wire should wait. */
   get #behind(): boolean {
+    if (!this.#decrypts) return !this.flushed
     const waiting = this.socket.writableLength
-    if (!this.#decrypts || waiting === 0) return waiting > 0
+    if (waiting === 0) return false
     const handle = (this.socket as unknown as { _handle: StreamHandle | null })._handle
     return waiting > TLS_AHEAD || (handle?._parent?.writeQueueSize ?? 0) > 0
   }
@@ -172,12 +182,29 @@ export class Wire implements Source {
     if (!this.#gone && to > from) this.#owner.onRead(bytes, from, to)
   }
 
+  /** Not where TLS encrypts, which has a buffer of its own. */
+  #writeRaw(): void {
+    if (!this.#decrypts) this.#raw = RawWriter.of(this.socket, (status) => this.#taken(status))
+  }
+
   writeText(text: string): void {
-    this.socket.write(text, 'latin1', this.#flushed)
+    if (this.#raw === undefined) this.socket.write(text, 'latin1', this.#flushed)
+    else this.#sent(this.#raw.text(text))
   }
 
   writeBuffer(bytes: Buffer): void {
-    this.socket.write(bytes, this.#flushed)
+    if (this.#raw === undefined) this.socket.write(bytes, this.#flushed)
+    else this.#sent(this.#raw.bytes(bytes))
+  }
+
+  #sent(error: number): void {
+    if (error !== 0) this.socket.destroy(systemError(error))
+  }
+
+  /** A write that had to wait is over. */
+  #taken(status: number): void {
+    if (status !== 0) this.socket.destroy(systemError(status))
+    else this.#afterFlush()
   }
 
   /**
@@ -186,14 +213,13 @@ export class Wire implements Source {
    */
   pass(text: string, bytes: Buffer, from: number, to: number, source: Source): void {
     if (this.#gone) return
-    const { socket } = this
     // TLS encrypts at once what it is given while nothing waits: then the memory is free again when `write` returns.
-    const encrypts = this.#decrypts && socket.writableLength === 0
-    if (to - from < SMALL) socket.write(text + bytes.latin1Slice(from, to), 'latin1', this.#flushed)
-    else if (encrypts && text === '') socket.write(bytes.subarray(from, to), this.#flushed)
+    const encrypts = this.#decrypts && this.flushed
+    if (to - from < SMALL) this.writeText(text + bytes.latin1Slice(from, to))
+    else if (encrypts && text === '') this.writeBuffer(bytes.subarray(from, to))
     else if (!this.#decrypts && source.keeps(bytes)) {
-      if (text !== '') socket.write(text, 'latin1', this.#flushed)
-      socket.write(bytes.subarray(from, to), this.#flushed)
+      if (text !== '') this.writeText(text)
+      this.writeBuffer(bytes.subarray(from, to))
     } else this.#writeCopy(text, bytes, from, to, encrypts)
     if (this.#behind) this.#holdUntilFlushed(source)
   }
@@ -223,8 +249,8 @@ export class Wire implements Source {
     const copy = buffers.scratch(size)
     copy.latin1Write(text, 0, text.length)
     bytes.copy(copy, text.length, from, to)
-    this.socket.write(copy.subarray(0, size), this.#flushed)
-    if (encrypts || this.socket.writableLength === 0) return
+    this.writeBuffer(copy.subarray(0, size))
+    if (encrypts || this.flushed) return
     buffers.loseScratch()
     this.#copied += size
     buffers.count(size)
@@ -282,7 +308,7 @@ export class Wire implements Source {
   }
 
   #afterFlush(): void {
-    if (this.socket.writableLength > 0 || this.#gone) return
+    if (!this.flushed || this.#gone) return
     this.#settle(false)
     try {
       this.#owner.onFlush()
@@ -349,4 +375,10 @@ function readByEvents(socket: net.Socket, { buffer, callback }: net.OnReadOpts):
     }
   })
   return socket
+}
+
+/** As node:net would have said it. */
+function systemError(number: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(number)
+  return Object.assign(new Error(`write ${code}`), { code, errno: number, syscall: 'write' })
 }

@@ -14,13 +14,13 @@ export interface Forwarding {
 /** The lines that replace what an untrusted peer claims: the usual case. All but the last are kept for its next request (bench/README.md). */
 export function forwarding(head: RequestHead, peer: Peer, via: string, requestId: string): string {
   const { told } = peer
-  if (told.authority !== head.authority || told.minor !== head.minor) {
+  if (told.authority !== head.authority || told.version !== head.version) {
     const { address, scheme } = peer
     told.authority = head.authority
-    told.minor = head.minor
+    told.version = head.version
     told.lines = flat(
       `X-Forwarded-For: ${address}\r\nX-Forwarded-Host: ${head.authority}\r\nX-Forwarded-Port: ${peer.localPort}\r\nX-Forwarded-Proto: ${scheme}\r\n` +
-      `X-Real-IP: ${address}\r\n${element(address, head.authority, scheme, '')}Via: 1.${head.minor} ${via}\r\nX-Request-Id: `,
+      `X-Real-IP: ${address}\r\n${element(address, head.authority, scheme, '')}Via: ${head.version} ${via}\r\nX-Request-Id: `,
     )
   }
   return `${told.lines}${requestId}\r\n`
@@ -47,7 +47,7 @@ export function trustedForwarding(head: RequestHead, peer: Peer, via: string, re
     `X-Forwarded-For: ${[...chain, peer.address].join(', ')}\r\nX-Forwarded-Host: ${host}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-Proto: ${proto}\r\n` +
     (prefix === undefined ? '' : `X-Forwarded-Prefix: ${prefix}\r\n`) +
     withoutFields(head.forwarding, extended) +
-    `X-Real-IP: ${client}\r\n${element(peer.address, head.authority, peer.scheme, forwarded ?? '')}Via: 1.${head.minor} ${via}\r\nX-Request-Id: ${id}\r\n`
+    `X-Real-IP: ${client}\r\n${element(peer.address, head.authority, peer.scheme, forwarded ?? '')}Via: ${head.version} ${via}\r\nX-Request-Id: ${id}\r\n`
   return { fields, client, requestId: id }
 }
 
