@@ -14,7 +14,7 @@ const head = (fields: string, line = 'GET /a?b HTTP/1.1'): string => `${line}\r\
 
 test('a plain request', () => {
   assert.deepEqual(taken('GET /a?b=c HTTP/1.1\r\nHost: A.example.org:80\r\nUser-Agent: x\r\nAccept: */*\r\n'), {
-    method: 'GET', rawPath: '/a', query: '?b=c', host: 'a.example.org', authority: 'A.example.org:80', minor: 1, close: false, contentLength: 0, expectContinue: false, upgrade: '',
+    method: 'GET', rawPath: '/a', query: '?b=c', host: 'a.example.org', authority: 'A.example.org:80', minor: 1, version: '1.1', close: false, contentLength: 0, expectContinue: false, upgrade: '',
     acceptsTrailers: false, ownHost: false, userAgent: 'x', fields: 'Host: A.example.org:80\r\nUser-Agent: x\r\nAccept: */*\r\n', forwarding: '',
     block: 'Host: A.example.org:80\r\nUser-Agent: x\r\nAccept: */*\r\n',
   })
