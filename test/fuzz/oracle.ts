@@ -56,6 +56,7 @@ function readRequest(stream: string, start: number, bounds: Bounds): Verdict {
   }
   const headEnd = rest.indexOf('\r\n\r\n')
   if (headEnd < 0) {
+    if (rest.startsWith('\x16')) return rejected('a TLS handshake, which never has the end of a head')
     if (rest.length >= bounds.headBytes) return rejected('head too large')
     return /(^|[^\r])\n/.test(rest) ? rejected('bare LF') : incomplete
   }
