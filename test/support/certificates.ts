@@ -12,17 +12,34 @@ export interface Certificate {
 export interface Authority {
   /** PEM of the authority's own certificate. */
   readonly ca: string
-  /** A server's certificate for names and IPv4 addresses; `days` may be negative: then it has expired. */
-  issue(names: readonly string[], days?: number): Certificate
+  /** A certificate for names and IPv4 addresses; `days` may be negative: then it has expired. */
+  issue(names: readonly string[], days?: number, given?: Issue): Certificate
+  /** An authority that this one signs; its `ca` is its own certificate, which servers send along. */
+  intermediate(name: string): Authority
+}
+
+export interface Issue {
+  /** Of the key: P-256, or RSA with 2048 bits. */
+  readonly kind?: 'ec' | 'rsa'
+  /** The subject's common name: the first name, unless it is given. */
+  readonly subject?: string
+  /** Days until it is valid. */
+  readonly begins?: number
 }
 
 const DAY_MS = 86_400_000
 
 /** A new authority; nobody trusts it who is not told to. */
 export function makeAuthority(name = 'Test authority'): Authority {
-  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const certify = (subject: string, publicKey: KeyObject, days: number, extensions: readonly Buffer[]): string => {
-    const begin = new Date(Date.now() - Math.max(1, 1 - days) * DAY_MS)
+  return authority(name, generateKeyPairSync('ec', { namedCurve: 'P-256' }), undefined)
+}
+
+type Certify = (subject: string, publicKey: KeyObject, days: number, extensions: readonly Buffer[], begins?: number) => string
+
+/** `signer` signs its certificate; undefined: itself. */
+function authority(name: string, keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }, signer: Certify | undefined): Authority {
+  const certify: Certify = (subject, publicKey, days, extensions, begins) => {
+    const begin = new Date(Date.now() + (begins ?? -Math.max(1, 1 - days)) * DAY_MS)
     const algorithm = sequence(oid('2a8648ce3d040302')) // ecdsa-with-SHA256
     const body = sequence(
       tag(0xa0, integer(Buffer.from([2]))), integer(randomBytes(8)), algorithm, commonName(name),
@@ -33,12 +50,13 @@ export function makeAuthority(name = 'Test authority'): Authority {
     return pem(sequence(body, algorithm, signature))
   }
   return {
-    ca: certify(name, keys.publicKey, 365, [extension('551d13', sequence(tag(0x01, Buffer.from([0xff]))))]), // basicConstraints: CA
-    issue(names, days = 30) {
-      const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    ca: (signer ?? certify)(name, keys.publicKey, 365, [extension('551d13', sequence(tag(0x01, Buffer.from([0xff]))))]), // basicConstraints: CA
+    intermediate: (below) => authority(below, generateKeyPairSync('ec', { namedCurve: 'P-256' }), certify),
+    issue(names, days = 30, { kind = 'ec', subject = names[0] ?? 'leaf', begins } = {}) {
+      const own = kind === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 })
       const alternatives = names.map((each) => isIP(each) === 4 ? tag(0x87, Buffer.from(each.split('.').map(Number))) : tag(0x82, Buffer.from(each, 'latin1')))
       return {
-        cert: certify(names[0] ?? 'leaf', own.publicKey, days, [extension('551d11', sequence(...alternatives))]),
+        cert: certify(subject, own.publicKey, days, [extension('551d11', sequence(...alternatives))], begins),
         key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }),
       }
     },

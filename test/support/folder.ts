@@ -7,8 +7,8 @@ export interface Folder extends AsyncDisposable {
   readonly path: string
   /** The absolute path of a name in the folder. */
   file(name: string): string
-  /** Writes a file beside its place and renames it, as a careful operator does; returns its path. */
-  write(name: string, content: string | Buffer): Promise<string>
+  /** Writes a file beside its place and renames it, as a careful operator does; returns its path. `mode`: who may read it. */
+  write(name: string, content: string | Buffer, mode?: number): Promise<string>
 }
 
 /** Makes an empty folder in the system's temporary directory. */
@@ -18,8 +18,8 @@ export async function makeFolder(): Promise<Folder> {
   return {
     path,
     file,
-    async write(name, content) {
-      await writeFile(file(`${name}.new`), content)
+    async write(name, content, mode) {
+      await writeFile(file(`${name}.new`), content, { mode })
       await rename(file(`${name}.new`), file(name))
       return file(name)
     },

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 /** Debian's package of each program: in CI none of them may be missing, because .ci/run installs them. */
-const debianPackages = { curl: 'curl', nginx: 'nginx', wrk: 'wrk' } as const
+const debianPackages = { chromium: 'chromium', curl: 'curl', nginx: 'nginx', openssl: 'openssl', wrk: 'wrk' } as const
 /** Used where they are installed; nothing fails without them. */
 const others = ['haproxy', 'caddy', 'h2load', 'nomad', 'consul'] as const
 
