@@ -17,33 +17,47 @@ export interface Identity {
 
 /** Names whose identity is remembered; clients choose them. */
 const MAX_NAMES = 10_000
+/** The name of clients that give none. */
+const DEFAULT = ''
 
 export class Identities {
   /** Those in force; another object after each change. */
   policies: readonly ClientPolicy[] = []
   readonly #certificates = new Map<string, Certificate>()
-  #byName = new NameIndex<readonly Certificate[]>()
+  /** All that have a name ('' for the default ones), and of those the ones that clients get. */
+  readonly #having = new Map<string, Set<Certificate>>()
+  readonly #byName = new NameIndex<readonly Certificate[]>()
   #byHost = new NameIndex<ClientPolicy>()
-  #default: readonly Certificate[] | undefined
   readonly #found = new LRUCache<string, Identity>({ max: MAX_NAMES })
 
-  /** Takes certificates in place of those of the same id, and forgets others. */
+  /** Takes certificates in place of those of the same id, and forgets others. Costs what has changed, however many there are. */
   change(changed: readonly Certificate[], removed: readonly string[]): void {
-    for (const id of removed) this.#certificates.delete(id)
-    for (const certificate of changed) this.#certificates.set(certificate.id, certificate)
-    const named = new Map<string, Certificate[]>()
-    const unnamed: Certificate[] = []
-    for (const certificate of this.#certificates.values()) {
-      if (certificate.isDefault) unnamed.push(certificate)
-      for (const name of certificate.names) {
-        const there = named.get(name)
-        if (there === undefined) named.set(name, [certificate])
-        else there.push(certificate)
+    const touched = new Set<string>()
+    for (const id of [...removed, ...changed.map((certificate) => certificate.id)]) {
+      const before = this.#certificates.get(id)
+      this.#certificates.delete(id)
+      if (before === undefined) continue
+      for (const name of namesOf(before)) {
+        this.#having.get(name)?.delete(before)
+        touched.add(name)
       }
     }
-    this.#byName = new NameIndex()
-    for (const [name, certificates] of named) this.#byName.set(name, newestOfEachKind(certificates))
-    this.#default = unnamed.length === 0 ? undefined : newestOfEachKind(unnamed)
+    for (const certificate of changed) {
+      this.#certificates.set(certificate.id, certificate)
+      for (const name of namesOf(certificate)) {
+        const there = this.#having.get(name)
+        if (there === undefined) this.#having.set(name, new Set([certificate]))
+        else there.add(certificate)
+        touched.add(name)
+      }
+    }
+    for (const name of touched) {
+      const certificates = this.#having.get(name)
+      if (certificates === undefined || certificates.size === 0) {
+        this.#having.delete(name)
+        this.#byName.delete(name)
+      } else this.#byName.set(name, newestOfEachKind(certificates))
+    }
     this.#found.clear()
   }
 
@@ -64,7 +78,7 @@ export class Identities {
   find(serverName: string): Identity | undefined {
     const known = this.#found.get(serverName)
     if (known !== undefined) return known
-    const certificates = this.#byName.find(serverName) ?? this.#default
+    const certificates = this.#byName.find(serverName) ?? this.#byName.get(DEFAULT)
     if (certificates === undefined) return undefined
     const policy = this.policyOf(serverName) ?? null
     const suffix = policy === null ? '' : ` ${policy.id}`
@@ -78,8 +92,10 @@ export class Identities {
   }
 }
 
+const namesOf = ({ names, isDefault }: Certificate): readonly string[] => (isDefault ? [...names, DEFAULT] : names)
+
 /** One for each kind of key, the one issued last. */
-function newestOfEachKind(certificates: readonly Certificate[]): readonly Certificate[] {
+function newestOfEachKind(certificates: Iterable<Certificate>): readonly Certificate[] {
   const kinds = new Map<string, Certificate>()
   for (const certificate of certificates) {
     const other = kinds.get(certificate.kind)

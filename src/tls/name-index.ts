@@ -8,6 +8,10 @@ export class NameIndex<T> {
     this.#values.set(name, value)
   }
 
+  delete(name: string): void {
+    this.#values.delete(name)
+  }
+
   get(name: string): T | undefined {
     return this.#values.get(name)
   }
