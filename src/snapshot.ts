@@ -107,6 +107,8 @@ export interface ListenerSettings {
   readonly redirectPort: number
   /** CIDR blocks of the balancers that connections must come from, each with a header of the PROXY protocol; none: no such header. */
   readonly proxyProtocol: readonly string[]
+  /** In the clear, it speaks HTTP/2 to clients that begin with it (prior knowledge, RFC 9113 3.3). */
+  readonly h2c: boolean
 }
 
 /** What is asked of TLS clients for some hosts. */

@@ -1,6 +1,7 @@
 // The entry of a data-plane thread: puts plane and edge together, and speaks with the main thread.
 import { parentPort, workerData } from 'node:worker_threads'
 import { Deadlines } from './io/deadlines.ts'
+import { Outboxes } from './io/outbox.ts'
 import { ReadBuffers } from './io/read-buffer.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts'
 import { AccessBatch } from './observe/access-batch.ts'
@@ -40,6 +41,7 @@ const plane = new Plane(start.settings, {
   clock,
   deadlines,
   buffers,
+  outboxes: new Outboxes(boundaryError),
   random: Math.random,
   identities,
   counters,

@@ -1,5 +1,6 @@
 // What a worker's thread spends on one slice of the table.
 import { Deadlines } from '#src/io/deadlines.ts'
+import { Outboxes } from '#src/io/outbox.ts'
 import { ReadBuffers } from '#src/io/read-buffer.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { defaultPolicy, toDataPlaneSettings } from '#src/config/data-plane.ts'
@@ -47,7 +48,7 @@ function tableMs(settings: DataPlaneSettings, publisher: Publisher): number {
   const clock = new Clock()
   const pages = Array.from({ length: Math.ceil((SERVICES + 1) / PAGE_SERVICES) }, () => new SharedArrayBuffer(PAGE_BYTES))
   const plane = new Plane(settings, {
-    clock, deadlines: new Deadlines(clock.now()), buffers: new ReadBuffers(() => undefined), random: Math.random, identities: new Identities(), counters: new Float64Array(WORKER_CELLS), pages,
+    clock, deadlines: new Deadlines(clock.now()), buffers: new ReadBuffers(() => undefined), outboxes: new Outboxes(() => undefined), random: Math.random, identities: new Identities(), counters: new Float64Array(WORKER_CELLS), pages,
     boundaryError: (error) => { throw error },
     ejected: () => undefined, nobodyListens: () => undefined, accessLine: () => undefined,
   })

@@ -19,8 +19,8 @@ export function toDataPlaneSettings(config: Config, workers: number, via: string
   const { client, tls, upstream, tunnel, limits, defaults, log } = config
   const each = (total: number): number => Math.ceil(total / workers)
   return {
-    listeners: Object.entries(config.listeners).map(([name, { address, tls: speaksTls, redirect = 0, proxyProtocol }]) =>
-      ({ name, host: address.host, port: address.port, tls: speaksTls, redirectPort: redirect, proxyProtocol })),
+    listeners: Object.entries(config.listeners).map(([name, { address, tls: speaksTls, redirect = 0, proxyProtocol, h2c }]) =>
+      ({ name, host: address.host, port: address.port, tls: speaksTls, redirectPort: redirect, proxyProtocol, h2c })),
     trustedPeers: config.trust.forwarded,
     client: { headMs: client.headMs, bodyMs: client.bodyMs, keepAliveMs: client.keepAliveMs },
     tls: {

@@ -18,6 +18,7 @@ const listeners = z
       tls: flag().prefault(false).describe('Speaks TLS, with `tls.certificates`.'),
       redirect: redirectPort().optional().describe('Sends every request to https (301; 308 where the method has to stay) on port 443, or the one that is named; not what trusted peers say came by https.'),
       proxyProtocol: z.array(cidr()).max(1024).prefault([]).describe('Balancers that send the PROXY protocol, version 1 or 2 (CIDR blocks): nobody else is let in, and nobody without its header.'),
+      h2c: flag().prefault(false).describe('Speaks HTTP/2 in the clear to clients that begin with it (prior knowledge, as gRPC and some balancers do), HTTP/1.1 to the others.'),
     }),
   )
   .refine((named) => Object.keys(named).length > 0, { error: 'has no listener', params: { expected: 'at least one, e.g. http' } })

@@ -84,5 +84,5 @@ function endpointRow(service: Service, endpoint: Endpoint, heard: ReadonlyMap<st
 }
 
 /** A listener as it is shown. */
-export const listenerView = (listener: Omit<ListenerSettings, 'proxyProtocol'>): { name: string; address: string; tls: boolean; redirectPort?: number } =>
+export const listenerView = (listener: Omit<ListenerSettings, 'proxyProtocol' | 'h2c'>): { name: string; address: string; tls: boolean; redirectPort?: number } =>
   ({ name: listener.name, address: formatAddress(listener), tls: listener.tls, ...(listener.redirectPort > 0 && { redirectPort: listener.redirectPort }) })

@@ -1,4 +1,4 @@
-// A connection before it speaks HTTP: a balancer's PROXY header, a TLS handshake, or both, each read within bounds and time.
+// A connection before it speaks HTTP: a balancer's PROXY header, a TLS handshake, the first octets that tell HTTP/2, each within bounds and time.
 import type { X509Certificate } from 'node:crypto'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import type { Timed } from '#src/io/deadlines.ts'
@@ -13,7 +13,7 @@ import type { ClientPolicy } from '#src/snapshot.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { shakeHands } from './handshake.ts'
 import type { DownstreamContext } from './http1.ts'
-import { serveConnection } from './protocols.ts'
+import { clearProtocol, serveConnection } from './protocols.ts'
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from './proxy-header.ts'
 import type { Peer } from './stream.ts'
 
@@ -32,6 +32,8 @@ export interface ArrivalOptions {
   readonly tls: TlsIdentities | null
   /** A header of the PROXY protocol comes first. */
   readonly proxied: boolean
+  /** In the clear, a client may begin with HTTP/2. */
+  readonly h2c: boolean
   readonly handshakeMs: number
   /** What is known of a client by its address; false: it may have no more connections. */
   admit(arrival: Arrival, address: string, port: number): Peer | false
@@ -41,7 +43,7 @@ export interface ArrivalOptions {
   failed(reason: HandshakeFailureReason, address: string, serverName: string, detail: string): void
 }
 
-type Phase = 'proxy header' | 'hello' | 'handshake' | 'over'
+type Phase = 'proxy header' | 'hello' | 'preface' | 'handshake' | 'over'
 
 export class Arrival implements ClientConnection, WireOwner, Timed {
   deadline = 0
@@ -57,7 +59,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
   constructor(options: ArrivalOptions, handle: TcpHandle, peer: Peer) {
     this.#options = options
     this.peer = peer
-    this.#phase = options.proxied ? 'proxy header' : 'hello'
+    this.#phase = options.proxied ? 'proxy header' : options.tls === null ? 'preface' : 'hello'
     this.#wire = Wire.accept(options.context, this, handle)
     options.context.deadlines.arm(this, options.handshakeMs)
     this.#wire.start()
@@ -76,7 +78,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
   }
 
   onRead(bytes: Buffer, from: number, to: number): void {
-    if (this.#phase !== 'proxy header' && this.#phase !== 'hello') return
+    if (this.#phase === 'handshake' || this.#phase === 'over') return
     if (this.#kept === null) return this.#advance(bytes, from, to)
     if (!this.#kept.append(bytes, from, to)) return this.#fail('other', 'too much before the first request')
     this.#advance(this.#kept.bytes, this.#kept.from, this.#kept.to)
@@ -87,15 +89,18 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
   }
 
   onEnd(): void {
-    if (this.#phase !== 'over') this.#fail('client_gone', this.#kept === null ? 'nothing was sent' : 'it ended')
+    if (this.#phase === 'preface') this.#end()
+    else if (this.#phase !== 'over') this.#fail('client_gone', this.#kept === null ? 'nothing was sent' : 'it ended')
   }
 
   onClose(error: string): void {
-    if (this.#phase !== 'handshake') this.#fail('client_gone', error)
+    if (this.#phase === 'preface') this.#end()
+    else if (this.#phase !== 'handshake') this.#fail('client_gone', error)
   }
 
   expired(): void {
-    this.#fail('timeout', this.#phase)
+    if (this.#phase === 'preface') this.#end() // as an idle connection does
+    else this.#fail('timeout', this.#phase)
   }
 
   #advance(bytes: Buffer, from: number, to: number): void {
@@ -108,8 +113,13 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
       const peer = this.#options.admit(this, header.address === '' ? this.peer.address : header.address, header.port === 0 ? this.peer.localPort : header.port)
       if (peer === false) return this.#end()
       this.peer = peer
-      this.#phase = 'hello'
-      if (this.#options.tls === null) return this.#serve(bytes, at, to)
+      this.#phase = this.#options.tls === null ? 'preface' : 'hello'
+    }
+    if (this.#phase === 'preface') {
+      const protocol = this.#options.h2c ? clearProtocol(bytes, at, to) : ''
+      if (protocol === undefined) this.#keep(bytes, at, to)
+      else this.#serve(protocol, bytes, at, to)
+      return
     }
     const hello = readClientHello(bytes, at, to)
     if (hello === undefined) this.#keep(bytes, at, to)
@@ -126,9 +136,9 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
   }
 
   /** In the clear, whatever was meant: a plain listener behind its PROXY header, or plain HTTP on one that speaks TLS. */
-  #serve(bytes: Buffer, from: number, to: number): void {
+  #serve(protocol: '' | 'h2', bytes: Buffer, from: number, to: number): void {
     this.#leave()
-    this.#options.became(this, serveConnection('', this.#options.context, this.#wire, this.peer))
+    this.#options.became(this, serveConnection(protocol, this.#options.context, this.#wire, this.peer))
     this.#wire.replay(bytes, from, to)
   }
 
@@ -136,7 +146,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
     if (fault === 'plain_http') {
       this.#tell('plain_http', detail)
       this.peer = { ...this.peer, scheme: 'http', instead: 'plain_http' }
-      return this.#serve(bytes, from, to)
+      return this.#serve('', bytes, from, to)
     }
     if (fault === 'not_tls') return this.#fail('not_tls', detail)
     this.#alert('bad_hello', `${fault}: ${detail}`, fault === 'ssl2' ? alerts.protocolVersion : alerts.decodeError)

@@ -7,6 +7,8 @@ export interface ClientConnection {
   readonly idle: boolean
   /** Ends it in good order when nothing is being answered. */
   finish(): void
+  /** Takes nothing new, where the protocol can say so before the next request; what is open goes on. */
+  drain?(): void
   /** Ends it at once; exchanges in progress are told why. */
   shut(): void
 }

@@ -1,18 +1,20 @@
 // A client's HTTP/1.1 connection: reads requests one after the other, strictly, and writes their responses in the same order.
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import type { Outboxes } from '#src/io/outbox.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
-import { Wire, type Accepted, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { Wire, type Accepted, type Source, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
-import { isFault, type HeadFault, type RequestHead } from '#src/http1/request-head.ts'
+import { isFault, type RequestHead } from '#src/http1/request-head.ts'
 import { interimText, responseHeadText, UNKNOWN_LENGTH, upgradeText, type OutgoingHead } from '#src/http1/response-text.ts'
 import { Ahead, type AheadLimits } from './ahead.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { writeSpan } from './response-span.ts'
-import type { ClientGone, Peer, RequestHandler, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
+import type { ClientGone, Peer, Refused, RequestHandler, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
 /** What client connections of a worker share. Times in milliseconds. */
 export interface DownstreamContext extends WireContext, AheadLimits {
   readonly deadlines: Deadlines
+  readonly outboxes: Outboxes
   readonly headMs: number
   readonly bodyMs: number
   readonly keepAliveMs: number
@@ -23,9 +25,6 @@ export interface DownstreamContext extends WireContext, AheadLimits {
   refused(peer: Peer, fault: Refused): void
   closed(connection: ClientConnection): void
 }
-
-/** Why a head was not taken; 408 when it did not come in time. */
-export type Refused = HeadFault | { readonly status: 408; readonly reason: string }
 
 type Phase = 'head' | 'busy' | 'tunnel' | 'lingering' | 'closed'
 
@@ -72,8 +71,8 @@ export class Http1Connection implements ClientConnection, WireOwner, Timed, Resp
     return this.#phase === 'closed' || this.#phase === 'lingering'
   }
 
-  get requestDone(): boolean {
-    return this.#bodyDone
+  get source(): Source {
+    return this.wire
   }
 
   /** Nothing is being answered: it can be closed without anybody noticing. */
@@ -148,14 +147,14 @@ export class Http1Connection implements ClientConnection, WireOwner, Timed, Resp
     if (this.#minor === 1 && this.#phase === 'busy' && !this.#responseBegun) this.wire.writeText(interimText(status, reason, fields))
   }
 
-  respond(head: OutgoingHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void {
+  respond(head: OutgoingHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void {
     if (this.#phase !== 'busy') return
     const text = this.#headText(head)
     this.#chunked = head.length === UNKNOWN_LENGTH && this.#minor === 1 && !head.bodiless
     this.#write(text, bytes, from, to, end, trailers, source)
   }
 
-  respondBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void {
+  respondBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void {
     if (this.#phase === 'busy') this.#write('', bytes, from, to, end, trailers, source)
   }
 
@@ -184,13 +183,21 @@ export class Http1Connection implements ClientConnection, WireOwner, Timed, Resp
     if (kept !== null) sink.data(kept.bytes, kept.from, kept.to)
   }
 
+  pass(bytes: Buffer, from: number, to: number, source: Source): void {
+    this.wire.pass('', bytes, from, to, source)
+  }
+
+  end(): void {
+    this.wire.end()
+  }
+
   #headText(head: OutgoingHead): string {
     this.#responseBegun = true
     if (this.#context.draining || !this.#bodyDone || (head.length === UNKNOWN_LENGTH && this.#minor === 0 && !head.bodiless)) this.#close = true
     return responseHeadText(head, this.#minor, this.#close)
   }
 
-  #write(text: string, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void {
+  #write(text: string, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void {
     writeSpan(this.wire, this.#chunked, text, bytes, from, to, end, trailers, source)
     if (end) {
       source.endBody(this.wire)

@@ -121,7 +121,7 @@ export class Listener {
     const remote: { address?: string } = {}
     if (handle.getpeername(remote) !== 0 || remote.address === undefined) return handle.close() // gone already
     const address = remote.address.startsWith('::ffff:') ? remote.address.slice(7) : remote.address
-    const { settings: { port, tls }, balancers } = this.#terms
+    const { settings: { port, tls, h2c }, balancers } = this.#terms
     if (balancers !== null && !balancers.check(address, address.includes(':') ? 'ipv6' : 'ipv4')) {
       this.#options.failed(this, 'proxy_header', address, '', 'not one of the balancers of this listener')
       return handle.close()
@@ -129,7 +129,7 @@ export class Listener {
     if (!this.#options.admit(address, balancers !== null)) return handle.close()
     handle.setNoDelay(true)
     const peer = this.#peer(address, port)
-    const connection = tls || balancers !== null ? new Arrival(this.#arrivals, handle, peer) : serveConnection('', this.context, handle, peer)
+    const connection = tls || h2c || balancers !== null ? new Arrival(this.#arrivals, handle, peer) : serveConnection('', this.context, handle, peer)
     this.#connections.set(connection, this.context.deadlines.now)
     this.#options.accepted(this, address)
   }
@@ -149,6 +149,7 @@ export class Listener {
       context: this.context,
       tls: settings.tls ? options.tls : null,
       proxied: balancers !== null,
+      h2c: settings.h2c,
       handshakeMs,
       admit: (arrival, address, port) => address !== arrival.peer.address && !options.readdress(arrival.peer.address, address) ? false : this.#peer(address, port),
       became: (arrival, connection) => {
@@ -169,6 +170,7 @@ export class Listener {
   async drain(deadlineMs: number): Promise<void> {
     this.context.draining = true
     await this.#stopListening(Math.min(QUIET_MS, deadlineMs))
+    for (const connection of this.#connections.keys()) connection.drain?.()
     const { now } = this.context.deadlines
     for (const [connection, since] of this.#connections) if (connection.idle && now - since >= FRESH_MS) connection.finish()
     if (this.#connections.size > 0) setTimeout(() => this.#finishIdle(), FRESH_MS).unref()

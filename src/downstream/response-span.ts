@@ -1,10 +1,10 @@
 // Writing a span of a response: behind its head or not, framed as a chunk where it lies or as it is.
-import type { Wire } from '#src/io/wire.ts'
+import type { Source, Wire } from '#src/io/wire.ts'
 import { frameChunk, lastChunk } from '#src/http1/chunked.ts'
 
 /** Writes `text` (a head, or '') and octets that `source` has just read; `end`: they are the body's last. */
 export function writeSpan(
-  wire: Wire, chunked: boolean, text: string, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire,
+  wire: Wire, chunked: boolean, text: string, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source,
 ): void {
   if (!chunked || from === to) {
     const tail = chunked && end ? text + lastChunk(trailers) : text

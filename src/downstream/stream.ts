@@ -1,7 +1,7 @@
 // The two sides of a request as the client's protocol sees it: what it hands over, and what it can be told to answer.
-import type { Wire } from '#src/io/wire.ts'
+import type { Source } from '#src/io/wire.ts'
 import type { ClientPolicy } from '#src/snapshot.ts'
-import type { RequestHead } from '#src/http1/request-head.ts'
+import type { HeadFault, RequestHead } from '#src/http1/request-head.ts'
 import type { OutgoingHead } from '#src/http1/response-text.ts'
 
 /** What a client's TLS connection was made for. */
@@ -46,6 +46,9 @@ export interface Told {
 
 export const nothingTold = (): Told => ({ authority: undefined, version: '1.1', lines: '' })
 
+/** Why a head was not taken; 408 when it did not come in time. */
+export type Refused = HeadFault | { readonly status: 408; readonly reason: string }
+
 /** Where a request goes: the exchange that answers it. Spans are gone when the call returns. */
 export interface RequestSink {
   /** `end`: the body is complete with this span. */
@@ -68,23 +71,23 @@ export type ClientGone = 'client_abort' | 'client_body_timeout' | 'client_write_
 /** One request's way back to the client. */
 export interface ResponseStream {
   readonly peer: Peer
-  /** The wire that its octets are read from and written to. */
-  readonly wire: Wire
-  /** The client is gone: nothing can be answered. */
-  readonly closed: boolean
-  /** The request body has been read to its end. */
-  readonly requestDone: boolean
+  /** Where the octets of its body, or of its tunnel, come from. */
+  readonly source: Source
   interim(status: number, reason: string, fields: string): void
   /** The head and the first span of the body, which `source` has read. */
-  respond(head: OutgoingHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void
-  respondBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Wire): void
-  /** An answer of our own: small, complete. `close`: nothing more on this connection. */
+  respond(head: OutgoingHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void
+  respondBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void
+  /** An answer of our own: small, complete. `close`: what follows on this connection cannot be trusted, where that is one request after the other. */
   answer(head: OutgoingHead, body: string, close: boolean): void
   /** Ends the response so that the client knows it is not complete. */
   cut(): void
-  /** Sends the 101 and becomes a tunnel: what the client sends goes to `sink` from now on. */
+  /** Says yes and becomes a tunnel: what the client sends goes to `sink` from now on. */
   tunnel(fields: string, protocol: string, sink: TunnelSink): void
-  /** Ends the connection at once. */
+  /** Octets for the client, through the tunnel. */
+  pass(bytes: Buffer, from: number, to: number, source: Source): void
+  /** Nothing more goes to the client through the tunnel. */
+  end(): void
+  /** Ends the tunnel, or the request, at once. */
   shut(): void
 }
 

@@ -20,10 +20,12 @@ export class FrameWriter {
     return this.#outbox.bytes
   }
 
-  /** Begins a header block of at most `characters` of lines, with room for `octets` of DATA behind it; returns where its fields go. */
-  openBlock(characters: number, octets = 0): number {
-    const room = blockRoom(characters)
-    this.#blockAt = this.#outbox.reserve(room + octets + FRAME_HEAD * (3 + Math.ceil(room / MAX_PAYLOAD)))
+  /** Begins a header block of at most `characters` of lines; returns where its fields go. */
+  openBlock(characters: number): number {
+    const size = blockRoom(characters)
+    const room = size + FRAME_HEAD * (1 + Math.ceil(size / MAX_PAYLOAD))
+    this.#outbox.hasRoom(room) // what can go goes first, so that memory need not grow
+    this.#blockAt = this.#outbox.reserve(room)
     return this.encoder.begin(this.#outbox.bytes, this.#blockAt + FRAME_HEAD)
   }
 

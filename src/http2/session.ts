@@ -30,7 +30,7 @@ export interface SessionOwner {
   /** An answer to a PING of ours came. */
   pong(): void
   /** The last stream has ended. */
-  idle(): void
+  emptied(): void
 }
 
 export interface SessionOptions {
@@ -86,7 +86,7 @@ export class Session implements FrameSink {
     this.#control = control
     this.#resets = withResets(now)
     this.writer = new FrameWriter(outbox)
-    this.streams = new Streams({ writer: this.writer, earn: (gain) => control.earn(gain), waiting, idle: () => owner.idle() })
+    this.streams = new Streams({ writer: this.writer, earn: (gain) => control.earn(gain), waiting, emptied: () => owner.emptied() })
     if (!this.#server) this.writer.preface()
     this.writer.settings(options.settings)
     this.writer.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW)
@@ -394,4 +394,4 @@ export class Session implements FrameSink {
 }
 
 /** Until a stream is taken. */
-const nobody: StreamOwner = { headers: () => undefined, data: () => undefined, gone: () => undefined, unblocked: () => undefined }
+const nobody: StreamOwner = { headers: () => undefined, data: () => undefined, gone: () => undefined, unblocked: () => undefined, localEnd: () => undefined, closed: () => undefined }

@@ -12,6 +12,10 @@ export interface StreamOwner {
   gone(code: number): void
   /** All that had to wait has been sent. */
   unblocked(): void
+  /** Our side has ended, and all of it was sent; the peer's is still open. */
+  localEnd(): void
+  /** Both sides have ended in good order. Nothing comes after it. */
+  closed(): void
 }
 
 /** What streams share: the connection's windows and its outbox. */
@@ -77,6 +81,11 @@ export class Stream implements Source {
     this.id = id
     this.sendWindow = sendWindow
     this.owner = owner
+  }
+
+  /** It may not send at the moment: it gets no further window. */
+  get held(): boolean {
+    return this.#holds > 0
   }
 
   /** Something waits for a window, or for room. */
@@ -216,6 +225,7 @@ export class Stream implements Source {
   localEnded(): void {
     this.localClosed = true
     this.#closeIfDone()
+    if (!this.over) this.owner.localEnd()
   }
 
   #closeIfDone(): void {

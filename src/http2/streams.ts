@@ -16,7 +16,7 @@ export interface StreamsOptions {
   /** Octets of bodies that wait for a window: by how much they grow or shrink. */
   waiting(change: number): void
   /** The last stream has ended. */
-  idle(): void
+  emptied(): void
 }
 
 /** A frame of DATA this long is work that is useful; shorter ones are what tiny windows make of us. */
@@ -175,12 +175,13 @@ export class Streams implements StreamHost {
     this.#options.earn(4)
     this.#ended.add(stream.id)
     this.#remove(stream)
+    stream.owner.closed()
   }
 
   #remove(stream: Stream): void {
     this.open.delete(stream.id)
     this.blocked.delete(stream)
     stream.drop()
-    if (this.open.size === 0 && !this.#over) this.#options.idle()
+    if (this.open.size === 0 && !this.#over) this.#options.emptied()
   }
 }

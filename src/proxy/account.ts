@@ -31,6 +31,8 @@ export interface ExchangeFacts {
   readonly bytesOut: number
 }
 
+const protocols = { '1.0': 'HTTP/1.0', '1.1': 'HTTP/1.1', '2.0': 'HTTP/2.0' } as const
+
 /** The endpoint that was asked last, and those that failed before it. */
 function asked({ endpoint, tried }: ExchangeFacts): { readonly last: string; readonly before: readonly string[] } {
   const before = tried.map(({ address }) => address)
@@ -51,7 +53,7 @@ export function accessRecord(exchange: ExchangeFacts, status: number, reason: st
     host: head.host,
     path: exchange.path === '' ? head.rawPath : exchange.path,
     query: head.query,
-    protocol: head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
+    protocol: protocols[head.version],
     status,
     reason,
     bytesIn: exchange.bytesIn,

@@ -4,7 +4,7 @@ import type { OutgoingHead } from '#src/http1/response-text.ts'
 
 /** Why a request was not answered by an upstream; the access log's `reason`. */
 export type Reason =
-  | 'no_route' | 'not_ready' | 'route_problem' | 'service_gone' | 'no_endpoint' | 'overloaded' | 'bad_path' | 'misdirected' | 'plain_http' | 'https_only'
+  | 'no_route' | 'not_ready' | 'route_problem' | 'service_gone' | 'no_endpoint' | 'overloaded' | 'bad_path' | 'upgrade_refused' | 'misdirected' | 'plain_http' | 'https_only'
   | 'connect_failed' | 'upstream_reset' | 'upstream_malformed' | 'upstream_head_timeout' | 'upstream_body_timeout' | 'total_timeout'
 
 const answers: Readonly<Record<Reason, readonly [status: number, words: string, retryAfterSeconds: number]>> = {
@@ -14,6 +14,7 @@ const answers: Readonly<Record<Reason, readonly [status: number, words: string, 
   service_gone: [503, 'the service has no instances', 5],
   no_endpoint: [503, 'no endpoint of the service is ready', 2],
   overloaded: [503, 'too many requests at once', 1],
+  upgrade_refused: [501, 'this protocol is not let through', 0],
   misdirected: [421, 'this host needs a connection of its own, with TLS for its name', 0],
   plain_http: [400, 'plain HTTP was sent to a port that speaks TLS: use https', 0],
   https_only: [400, 'only https is served here, and the request names no host', 0],

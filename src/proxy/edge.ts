@@ -88,6 +88,7 @@ export class Edge {
     const context: ListenerOptions['context'] = {
       buffers,
       deadlines: plane.deadlines,
+      outboxes: plane.outboxes,
       boundaryError,
       ...clientTerms(all),
       handle: (stream, head, bytes, from, to, end, trailers) => {

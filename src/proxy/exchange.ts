@@ -1,5 +1,6 @@
 // One request and its response: route, pick, attempt, forward, account. The life of a request (DESIGN section 3) in code.
 import type { Timed } from '#src/io/deadlines.ts'
+import { CHUNKED } from '#src/http1/body.ts'
 import { fieldValue } from '#src/http1/fields.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
@@ -8,7 +9,7 @@ import type { ClientGone, Instead, RequestSink, ResponseStream } from '#src/down
 import { cells, countExchange, attemptResults, type AttemptResult } from '#src/observe/counters.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
-import type { ResponseSink, UpstreamConnection, UpstreamFailure } from '#src/upstream/connection.ts'
+import type { ResponseSink, UpstreamFailure, UpstreamStream } from '#src/upstream/stream.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 import type { Waiter } from '#src/upstream/pool.ts'
 import { accessRecord, debugField, type ExchangeFacts } from './account.ts'
@@ -43,9 +44,9 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   readonly #plane: Plane
   #text = ''
   /** The connection that the request is written to, once it may be. */
-  #connection: UpstreamConnection | null = null
+  #connection: UpstreamStream | null = null
   /** A connection that is being opened for this exchange. */
-  #opening: UpstreamConnection | null = null
+  #opening: UpstreamStream | null = null
   #repeats = 0
   #staleRepeated = false
   /** The request's body; null when it has none. */
@@ -101,9 +102,10 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (route.refuse !== '') return this.#refuse(route.refuse === 'vanished' ? 'service_gone' : 'route_problem')
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
+    else if (isConnect(head)) return this.#refuse('upgrade_refused')
     this.#text = requestText(head, path, peer.tls === null ? forwarded : forwarded + peer.tls.subjectField, this.#upgrade)
     if (head.contentLength !== 0) {
-      this.#upload = new Upload(this.stream.wire, head.contentLength, plane.buffers)
+      this.#upload = new Upload(this.stream.source, head.contentLength === CHUNKED ? 'chunks' : 'length', plane.buffers)
       this.#upload.take(null, bytes, from, to, end, trailers)
     }
     if (route.policy.totalTimeoutMs > 0) {
@@ -167,13 +169,13 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (connection !== null && this.route !== null) this.#send(this.route, connection)
   }
 
-  #send(route: CompiledRoute, connection: UpstreamConnection): void {
+  #send(route: CompiledRoute, connection: UpstreamStream): void {
     const { headTimeoutMs, bodyTimeoutMs } = route.policy
-    const { method } = this.head
+    const { method, authority } = this.head
     const upload = this.#upload
     this.#connection = connection
-    const request = { method, upgrade: this.#upgrade, whole: upload === null || upload.ended, headTimeoutMs, bodyTimeoutMs }
-    connection.begin(this, request, upload === null ? this.#text : this.#text + upload.first)
+    const whole = upload === null || upload.ended
+    connection.begin(this, { method, upgrade: this.#upgrade, whole, headTimeoutMs, bodyTimeoutMs, text: this.#text, target: '', authority }, upload === null ? '' : upload.first)
     upload?.sendRest(connection, isIdempotent(method))
   }
 
@@ -228,12 +230,13 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   responseHead(head: ResponseHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     const { endpoint, route } = this
     if (this.#over || endpoint === null || route === null) return
+    if (head.status >= 200 && head.status < 300 && isConnect(this.head)) return this.#failTunnel()
     this.firstByteAt = this.#plane.clock()
     this.#status = head.status
     this.#upload?.forget()
     this.#plane.answered(endpoint, route, head.status)
     if (head.status === 101) return this.#openTunnel(endpoint, head, bytes, from, to)
-    const source = this.#connection!.wire
+    const { source } = this.#connection!
     this.bytesOut += to - from
     this.stream.respond(this.#outgoing(head), bytes, from, to, end, trailers, source)
     if (end) this.#complete()
@@ -242,8 +245,15 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   responseBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     if (this.#over) return
     this.bytesOut += to - from
-    this.stream.respondBody(bytes, from, to, end, trailers, this.#connection!.wire)
+    this.stream.respondBody(bytes, from, to, end, trailers, this.#connection!.source)
     if (end) this.#complete()
+  }
+
+  /** To an extended CONNECT, 2xx would say that there is a tunnel. */
+  #failTunnel(): void {
+    const connection = this.#connection
+    this.upstreamFailed({ kind: 'malformed', detail: '2xx to an upgrade' })
+    connection?.cancel()
   }
 
   #openTunnel(endpoint: Endpoint, head: ResponseHead, bytes: Buffer, from: number, to: number): void {
@@ -362,6 +372,9 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     this.#connection = null
   }
 }
+
+/** It asks for a tunnel in the way of HTTP/2 (RFC 8441), which has no other answer than the tunnel, or none. */
+const isConnect = (head: RequestHead): boolean => head.version === '2.0' && head.upgrade !== ''
 
 const resultOf = {
   connect: 'connect_failed', reset: 'reset', malformed: 'malformed', 'head timeout': 'timeout', 'body timeout': 'timeout',

@@ -6,6 +6,7 @@ import { endpointKey, type Ejection } from '#src/messages.ts'
 import type { DataPlaneSettings, Service, SnapshotSlice } from '#src/snapshot.ts'
 import type { Peer } from '#src/downstream/stream.ts'
 import type { Deadlines } from '#src/io/deadlines.ts'
+import type { Outboxes } from '#src/io/outbox.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import { fieldValue } from '#src/http1/fields.ts'
@@ -14,7 +15,7 @@ import { NO_SERVICE_SLOT, serviceCells, workerCell, type WorkerCounter } from '#
 import { emptyTable, TableBuilder, type RoutingTable } from '#src/routing/table.ts'
 import type { PickContext } from '#src/upstream/balance.ts'
 import type { Identities } from '#src/tls/identities.ts'
-import type { UpstreamFailure } from '#src/upstream/connection.ts'
+import type { UpstreamFailure } from '#src/upstream/stream.ts'
 import { Dialer } from '#src/upstream/dial.ts'
 import { eject, mayEjectForStatus, recordAnswer, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
 import { Endpoint } from '#src/upstream/endpoint.ts'
@@ -32,6 +33,7 @@ export interface PlaneEdges {
   readonly clock: Clock
   readonly deadlines: Deadlines
   readonly buffers: ReadBuffers
+  readonly outboxes: Outboxes
   readonly random: () => number
   readonly identities: Identities
   /** The worker's own counters (observe/counters.ts). */
@@ -53,6 +55,7 @@ export class Plane implements TunnelHost {
   revision = 0
   readonly deadlines: Deadlines
   readonly buffers: ReadBuffers
+  readonly outboxes: Outboxes
   readonly tunnels = new Set<Tunnel>()
   readonly identities: Identities
   /** The line for responses over TLS, or ''. */
@@ -79,6 +82,7 @@ export class Plane implements TunnelHost {
     this.#edges = edges
     this.deadlines = edges.deadlines
     this.buffers = edges.buffers
+    this.outboxes = edges.outboxes
     this.trusted = blockList(settings.trustedPeers)
     this.identities = edges.identities
     this.#govern(settings)

@@ -1,6 +1,5 @@
 // Accounting for a head that never became an exchange: it is counted and logged like one.
-import type { Refused } from '#src/downstream/http1.ts'
-import type { Peer } from '#src/downstream/stream.ts'
+import type { Peer, Refused } from '#src/downstream/stream.ts'
 import { countExchange } from '#src/observe/counters.ts'
 import type { Plane } from './plane.ts'
 

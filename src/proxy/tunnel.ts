@@ -1,7 +1,7 @@
 // A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
-import type { UpstreamConnection, UpstreamTunnelSink } from '#src/upstream/connection.ts'
+import type { UpstreamStream, UpstreamTunnelSink } from '#src/upstream/stream.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 
 /** What a tunnel needs of its worker. */
@@ -19,7 +19,7 @@ export class Tunnel implements Timed {
   readonly endpoint: Endpoint
   readonly #host: TunnelHost
   readonly #stream: ResponseStream
-  readonly #connection: UpstreamConnection
+  readonly #connection: UpstreamStream
   readonly #over: (reason: string) => void
   #clientEnded = false
   #upstreamEnded = false
@@ -27,7 +27,7 @@ export class Tunnel implements Timed {
   #closed = false
 
   /** `over` is called once, with '' or why it did not end by itself. */
-  constructor(host: TunnelHost, stream: ResponseStream, connection: UpstreamConnection, endpoint: Endpoint, over: (reason: string) => void) {
+  constructor(host: TunnelHost, stream: ResponseStream, connection: UpstreamStream, endpoint: Endpoint, over: (reason: string) => void) {
     this.#host = host
     this.#stream = stream
     this.#connection = connection
@@ -42,11 +42,11 @@ export class Tunnel implements Timed {
     data: (bytes, from, to) => {
       this.bytesUp += to - from
       this.#alive()
-      this.#connection.wire.pass('', bytes, from, to, this.#stream.wire)
+      this.#connection.send(bytes, from, to, false, '', this.#stream.source)
     },
     end: () => {
       this.#clientEnded = true
-      this.#connection.wire.end()
+      this.#connection.end()
     },
     gone: (reason) => this.close(reason === 'client_abort' && this.#clientEnded ? '' : reason),
   }
@@ -56,11 +56,11 @@ export class Tunnel implements Timed {
     data: (bytes, from, to) => {
       this.bytesDown += to - from
       this.#alive()
-      this.#stream.wire.pass('', bytes, from, to, this.#connection.wire)
+      this.#stream.pass(bytes, from, to, this.#connection.source)
     },
     end: () => {
       this.#upstreamEnded = true
-      this.#stream.wire.end()
+      this.#stream.end()
     },
     gone: () => this.close(this.#upstreamEnded ? '' : 'upstream_reset'),
   }
@@ -82,8 +82,7 @@ export class Tunnel implements Timed {
     this.#closed = true
     this.#host.tunnels.delete(this)
     this.#host.deadlines.remove(this)
-    if (reason === 'client_abort') this.#connection.wire.reset()
-    this.#connection.cancel()
+    this.#connection.cancel(reason === 'client_abort')
     if (reason === 'upstream_reset') this.#stream.cut()
     else this.#stream.shut()
     this.#over(reason)

@@ -2,41 +2,10 @@
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
 import { Pending } from '#src/io/pending.ts'
-import { Wire, type Dial, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { Wire, type Dial, type Source, type WireContext, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
 import { parseResponseHead, type ResponseHead } from '#src/http1/response-head.ts'
-
-/** How an attempt failed, on the upstream's side. */
-export type UpstreamFailure =
-  | { readonly kind: 'connect'; readonly detail: string }
-  /**
-   * The connection ended before the response was whole. `stale`: it was a pooled one, and no octet of a response had come.
-   * `untaken`: the kernel took no octet of the request.
-   */
-  | { readonly kind: 'reset'; readonly detail: string; readonly stale: boolean; readonly untaken: boolean }
-  | { readonly kind: 'malformed'; readonly detail: string }
-  | { readonly kind: 'head timeout'; readonly detail: string }
-  | { readonly kind: 'body timeout'; readonly detail: string }
-
-/** Where a response goes. Spans are of the read buffer and gone when the call returns. */
-export interface ResponseSink {
-  /** The connection is there and takes the request now. */
-  connected(): void
-  /** A 1xx other than 101. */
-  informational(head: ResponseHead): void
-  /** `end`: the body, which may be empty, is complete with this span. */
-  responseHead(head: ResponseHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void
-  responseBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void
-  /** Nothing more comes; the connection is gone or going. */
-  upstreamFailed(failure: UpstreamFailure): void
-}
-
-/** Hears what comes through the tunnel that a 101 opened. */
-export interface UpstreamTunnelSink {
-  data(bytes: Buffer, from: number, to: number): void
-  end(): void
-  gone(): void
-}
+import type { ResponseSink, UpstreamFailure, UpstreamRequest, UpstreamStream, UpstreamTunnelSink } from './stream.ts'
 
 /** What connections of a worker share. Milliseconds. */
 export interface ConnectionContext extends WireContext {
@@ -57,24 +26,13 @@ export interface Home {
   left(connection: UpstreamConnection): void
 }
 
-/** What a connection needs to know of the request that is written to it. */
-export interface UpstreamRequest {
-  readonly method: string
-  /** The protocol that it asks to change to, or ''. */
-  readonly upgrade: string
-  /** It has no body to come. */
-  readonly whole: boolean
-  readonly headTimeoutMs: number
-  readonly bodyTimeoutMs: number
-}
-
 /** Interim responses before the real one; more is an attack on our patience. */
 const MAX_INFORMATIONAL = 16
 const HEAD_BYTES = 64 * 1024
 
 type Phase = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
 
-export class UpstreamConnection implements WireOwner, Timed {
+export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
   deadline = 0
   bucketTick = 0
   readonly wire: Wire
@@ -122,8 +80,11 @@ export class UpstreamConnection implements WireOwner, Timed {
     return this.served === 0 || this.#context.now() - this.idleSince < ms
   }
 
-  /** Begins an exchange with `text`, the head and what goes with it; what is written to `wire` from now on is the rest of the request. */
-  begin(sink: ResponseSink, request: UpstreamRequest, text: string): void {
+  get source(): Source {
+    return this.wire
+  }
+
+  begin(sink: ResponseSink, request: UpstreamRequest, first: string): void {
     this.#sink = sink
     this.#request = request
     this.#phase = 'head'
@@ -131,36 +92,46 @@ export class UpstreamConnection implements WireOwner, Timed {
     this.#requestSent = request.whole
     this.#lastUnsent = 0
     this.#context.deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
-    this.wire.writeText(text)
+    this.wire.writeText(first === '' ? request.text : request.text + first)
     this.#untaken = this.wire.refused
   }
 
-  /** The kernel took no octet of the request, so nobody can have acted on it; the connection is about to fail. */
+  /** The kernel took no octet of the request. */
   get untaken(): boolean {
     return this.#untaken
   }
 
-  /** The request is written to its end. */
-  requestSent(): void {
+  send(bytes: Buffer, from: number, to: number, end: boolean, tail: string, source: Source): void {
+    if (to > from) this.wire.pass('', bytes, from, to, source)
+    if (tail !== '') this.wire.writeText(tail)
+    if (!end) return
     this.#requestSent = true
     if (this.#phase === 'head') this.#context.deadlines.arm(this, this.#request.headTimeoutMs)
   }
 
-  /** After a 101 was handed on: everything that comes goes to `sink`. */
+  sendKept(piece: string | Buffer, _end: boolean, tail: string): void {
+    if (typeof piece !== 'string') this.wire.writeBuffer(piece)
+    const text = typeof piece === 'string' ? piece + tail : tail
+    if (text !== '') this.wire.writeText(text)
+  }
+
   tunnel(sink: UpstreamTunnelSink): void {
     this.#sink = null
     this.#tunnel = sink
   }
 
-  /** It can take a request at once. */
   get ready(): boolean {
     return this.#phase === 'idle'
   }
 
-  /** The exchange is given up: nothing of it may reach the next one. */
-  cancel(): void {
+  end(): void {
+    this.wire.end()
+  }
+
+  cancel(broken = false): void {
     this.#sink = null
     this.#tunnel = null
+    if (broken) this.wire.reset()
     this.close()
   }
 
@@ -373,7 +344,7 @@ export class UpstreamConnection implements WireOwner, Timed {
   }
 }
 
-const nothingAsked: UpstreamRequest = { method: '', upgrade: '', whole: true, headTimeoutMs: 0, bodyTimeoutMs: 0 }
+const nothingAsked: UpstreamRequest = { method: '', upgrade: '', whole: true, headTimeoutMs: 0, bodyTimeoutMs: 0, text: '', target: '', authority: '' }
 const emptySpan = Buffer.alloc(0)
 
 /** Where the empty line after a head begins, or -1. */

@@ -2,7 +2,8 @@
 import { isIP } from 'node:net'
 import type { Dialer, Origin } from './dial.ts'
 import { serverNameFor } from './dial.ts'
-import { UpstreamConnection, type ConnectionContext, type Home, type ResponseSink } from './connection.ts'
+import { UpstreamConnection, type ConnectionContext, type Home } from './connection.ts'
+import type { ResponseSink } from './stream.ts'
 
 /** What pools of a worker share. */
 export interface UpstreamContext extends ConnectionContext {

@@ -110,6 +110,8 @@ export function startSession(role: 'server' | 'client', given: Partial<SessionOp
     data: (bytes, from, to, end) => void heard.data.push({ id, text: bytes.latin1Slice(from, to), end }),
     gone: (code) => void heard.gone.push({ id, code }),
     unblocked: () => undefined,
+    localEnd: () => undefined,
+    closed: () => undefined,
   })
   const owner: SessionOwner = {
     opened(stream, fields, count, tooLarge, end) {
@@ -120,7 +122,7 @@ export function startSession(role: 'server' | 'client', given: Partial<SessionOp
     goaway: (lastId, code) => void heard.goaways.push({ lastId, code }),
     settled: () => undefined,
     pong: () => undefined,
-    idle: () => undefined,
+    emptied: () => undefined,
   }
   const clock = { now: 0 }
   const bench: Bench = {

@@ -67,7 +67,7 @@ test('any frames: a session ends or goes on, and never throws', (t) => {
     fc.nat(255), fc.constantFrom(0, 1, 1, 3, 5, 2, 2 ** 31 - 1), fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.constant(get()), fc.constant(Buffer.from([0, 0, 0, 1]))))
   fc.assert(fc.property(fc.constantFrom<'server' | 'client'>('server', 'client'), fc.array(anyFrame, { maxLength: 30 }), (role, list) => {
     const bench = startSession(role)
-    if (role === 'client') bench.session.open({ headers: () => undefined, data: () => undefined, gone: () => undefined, unblocked: () => undefined })
+    if (role === 'client') bench.session.open({ headers: () => undefined, data: () => undefined, gone: () => undefined, unblocked: () => undefined, localEnd: () => undefined, closed: () => undefined })
     bench.feed(role === 'server' ? preface : Buffer.alloc(0), settings(), ...list.map(([kind, flags, id, payload]) => frame(kind as 'DATA', flags, id, Buffer.from(payload))))
     assert.ok(bench.heard.failed.length <= 1)
     bench.written()
@@ -162,7 +162,7 @@ test('a head larger than a frame goes out in CONTINUATIONs, and comes in so', ()
   writer.closeBlock(1, writer.encoder.lines(writer.bytes, writer.encoder.status(writer.bytes, at, 200), lines), true)
   const raw = bench.raw()
   const large = startSession('client', { limits: { fields: 100, bytes: 100_000 } })
-  large.session.open({ headers: (fields, count) => heard.push(...fields.slice(0, count).map(({ name, value }) => `${name}: ${value}\r\n`)), data: () => undefined, gone: () => undefined, unblocked: () => undefined })
+  large.session.open({ headers: (fields, count) => heard.push(...fields.slice(0, count).map(({ name, value }) => `${name}: ${value}\r\n`)), data: () => undefined, gone: () => undefined, unblocked: () => undefined, localEnd: () => undefined, closed: () => undefined })
   large.feed(settings(), raw)
   assert.equal(heard.join(''), `:status: 200\r\n${lines}`)
 })
@@ -297,6 +297,8 @@ test('node:http2 as the server: what the session sends is what it reads, and bac
       data: (each, from, to) => void back.push(Buffer.from(each.subarray(from, to))),
       gone: (code) => over.reject(new Error(`gone ${code}`)),
       unblocked: () => undefined,
+      localEnd: () => undefined,
+      closed: () => undefined,
     })
     const lines = [...sent].map(([name, value]) => `${name}: ${value}\r\n`).join('')
     const { writer } = bench.session

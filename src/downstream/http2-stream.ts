@@ -1,0 +1,272 @@
+// One request of a client's HTTP/2 connection: its body and trailers, checked, go to the exchange; the answer goes out as frames.
+import type { Timed } from '#src/io/deadlines.ts'
+import type { Source } from '#src/io/wire.ts'
+import { withoutFields } from '#src/http1/fields.ts'
+import type { HeadFault } from '#src/http1/request-head.ts'
+import type { OutgoingHead } from '#src/http1/response-text.ts'
+import { CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR } from '#src/http2/error-code.ts'
+import type { Field } from '#src/http2/field.ts'
+import { parsePriority } from '#src/http2/priority.ts'
+import { readTrailers, type Http2Request } from '#src/http2/request-fields.ts'
+import type { Session } from '#src/http2/session.ts'
+import type { Stream, StreamOwner } from '#src/http2/stream.ts'
+import type { DownstreamContext } from './http1.ts'
+import type { ClientGone, Peer, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
+
+/** The connection of a stream. */
+export interface StreamHome {
+  readonly peer: Peer
+  readonly context: DownstreamContext
+  readonly session: Session
+  /** Why its streams end, should they. */
+  readonly ending: ClientGone
+}
+
+/** Empty, with room on both sides. */
+const nothing = Buffer.alloc(32)
+
+export class RequestStream implements ResponseStream, StreamOwner, Timed {
+  deadline = 0
+  bucketTick = 0
+  readonly #connection: StreamHome
+  readonly #stream: Stream
+  #sink: RequestSink | null = null
+  #tunnel: TunnelSink | null = null
+  /** Octets of the body that were announced; below 0: it ends when it ends. */
+  #length = -1
+  #received = 0
+  #bodyDone = false
+  #responseBegun = false
+  #lastSent = 0
+
+  constructor(connection: StreamHome, stream: Stream) {
+    this.#connection = connection
+    this.#stream = stream
+  }
+
+  get peer(): Peer {
+    return this.#connection.peer
+  }
+
+  get source(): Source {
+    return this.#stream
+  }
+
+  /** The head was read: the exchange begins. */
+  begin({ head, priority, connect }: Http2Request, end: boolean): void {
+    const { context } = this.#connection
+    this.#length = connect ? -1 : head.contentLength
+    this.#bodyDone = end
+    if (priority !== '') this.#stream.priority = parsePriority(priority)
+    const sink = context.handle(this, head, nothing, 16, 16, end, '')
+    if (this.#stream.over || this.#responseBegun) return
+    this.#sink = sink
+    if (!this.#bodyDone && this.#tunnel === null) context.deadlines.arm(this, context.bodyMs)
+  }
+
+  /** A head that cannot be used, but can be answered. */
+  refuse(fault: HeadFault): void {
+    this.#connection.context.refused(this.peer, fault)
+    this.answer({ status: fault.status, reason: '', fields: '', length: 0, bodiless: false }, '')
+  }
+
+  /** A head, or a body, against the rules of the protocol: the stream is reset (RFC 9113 8.1.1). */
+  malformed(reason: string): void {
+    const { context, session } = this.#connection
+    const sink = this.#sink
+    this.#leave()
+    this.#stream.reset(PROTOCOL_ERROR)
+    if (sink === null) context.refused(this.peer, { status: 400, reason })
+    else sink.clientGone('malformed_body')
+    session.spendReset()
+  }
+
+  // ── what comes ──
+
+  headers(fields: readonly Field[], count: number, tooLarge: boolean): void {
+    const lines = tooLarge ? undefined : readTrailers(fields, count)
+    if (lines === undefined || (this.#length >= 0 && this.#received !== this.#length)) return this.malformed('malformed trailers')
+    if (this.#tunnel !== null) return this.malformed('trailers in a tunnel')
+    this.#takeEnd()
+    this.#sink?.requestBody(nothing, 16, 16, true, lines)
+  }
+
+  data(bytes: Buffer, from: number, to: number, end: boolean): void {
+    const tunnel = this.#tunnel
+    if (tunnel !== null) {
+      if (to > from) tunnel.data(bytes, from, to)
+      if (end) tunnel.end()
+      return
+    }
+    this.#received += to - from
+    if (this.#length >= 0 && (this.#received > this.#length || (end && this.#received !== this.#length))) return this.malformed('a body of another length than content-length')
+    const sink = this.#sink
+    if (end) this.#takeEnd()
+    else if (sink !== null) this.#connection.context.deadlines.arm(this, this.#connection.context.bodyMs)
+    sink?.requestBody(bytes, from, to, end, '')
+  }
+
+  #takeEnd(): void {
+    this.#bodyDone = true
+    this.#connection.context.deadlines.disarm(this)
+    if (this.#stream.blocked) this.#watchWriting()
+  }
+
+  gone(): void {
+    this.#goneBecause(this.#connection.ending)
+  }
+
+  unblocked(): void {
+    if (this.#bodyDone) this.#connection.context.deadlines.disarm(this)
+  }
+
+  closed(): void {
+    this.#leave()
+  }
+
+  localEnd(): void {
+    if (this.#tunnel !== null) return
+    this.#leave()
+    this.#stream.reset(NO_ERROR) // all is answered: the rest of the body need not come (RFC 9113 8.1)
+  }
+
+  expired(): void {
+    const { deadlines, bodyMs } = this.#connection.context
+    const stream = this.#stream
+    if (stream.over) return
+    if (stream.blocked) {
+      if (stream.sent === this.#lastSent) return this.#breakOff('client_write_timeout', 0)
+      this.#lastSent = stream.sent
+    } else if (this.#bodyDone) return
+    else if (!stream.held) return this.#breakOff('client_body_timeout', 408)
+    deadlines.arm(this, bodyMs)
+  }
+
+  /** The client stops in the middle of its body, or of reading ours. */
+  #breakOff(reason: ClientGone, status: number): void {
+    const sink = this.#sink
+    const tunnel = this.#tunnel
+    this.#sink = null
+    this.#tunnel = null
+    if (status > 0 && !this.#responseBegun) this.answer({ status, reason: '', fields: '', length: 0, bodiless: false }, '')
+    this.#leave()
+    this.#stream.reset(CANCEL)
+    sink?.clientGone(reason)
+    tunnel?.gone(reason)
+  }
+
+  #goneBecause(reason: ClientGone): void {
+    const sink = this.#sink
+    const tunnel = this.#tunnel
+    this.#leave()
+    sink?.clientGone(reason)
+    tunnel?.gone(reason)
+  }
+
+  /** Nobody here waits for anything any more. */
+  #leave(): void {
+    this.#sink = null
+    this.#tunnel = null
+    if (this.bucketTick !== 0) this.#connection.context.deadlines.remove(this)
+  }
+
+  // ── what goes ──
+
+  interim(status: number, _reason: string, fields: string): void {
+    if (!this.#stream.over && !this.#responseBegun) this.#writeHead(status, fields, -1, false)
+  }
+
+  respond(head: OutgoingHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void {
+    if (this.#stream.over) return
+    const empty = from === to && end && trailers === ''
+    // An empty body needs no field that says so: the frame does.
+    const length = empty && head.length === 0 && !head.bodiless ? -1 : head.length
+    this.#responseBegun = true
+    this.#writeHead(head.status, head.fields, length, empty)
+    if (!empty) this.respondBody(bytes, from, to, end, trailers, source)
+    else this.#over(source)
+  }
+
+  respondBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string, source: Source): void {
+    const stream = this.#stream
+    if (stream.over) return
+    stream.send(bytes, from, to, end, trailers, source)
+    if (stream.blocked) this.#watchWriting()
+    if (end) this.#over(source)
+  }
+
+  answer(head: OutgoingHead, body: string): void {
+    const stream = this.#stream
+    if (stream.over || this.#responseBegun) return
+    this.#responseBegun = true
+    const empty = head.bodiless || body === ''
+    this.#writeHead(head.status, head.fields, head.length, empty)
+    this.#sink = null
+    if (empty) {
+      stream.localEnded()
+      return
+    }
+    const bytes = Buffer.from(body, 'latin1')
+    stream.send(bytes, 0, bytes.length, true, '', stream)
+    if (stream.blocked) this.#watchWriting()
+  }
+
+  cut(): void {
+    this.#leave()
+    this.#stream.reset(INTERNAL_ERROR)
+  }
+
+  tunnel(fields: string, _protocol: string, sink: TunnelSink): void {
+    const stream = this.#stream
+    this.#sink = null
+    this.#tunnel = sink
+    this.#responseBegun = true
+    this.#connection.context.deadlines.disarm(this)
+    this.#writeHead(200, withoutFields(fields, ofHandshake), -1, false)
+    if (stream.remoteClosed) sink.end()
+  }
+
+  pass(bytes: Buffer, from: number, to: number, source: Source): void {
+    const stream = this.#stream
+    stream.send(bytes, from, to, false, '', source)
+    if (stream.blocked) this.#watchWriting()
+  }
+
+  end(): void {
+    this.#stream.send(nothing, 16, 16, true, '', this.#stream)
+  }
+
+  shut(): void {
+    this.#leave()
+    this.#stream.reset(CANCEL)
+  }
+
+  #writeHead(status: number, fields: string, length: number, end: boolean): void {
+    const { writer } = this.#connection.session
+    const { encoder } = writer
+    let at = writer.openBlock(fields.length)
+    const { bytes } = writer
+    at = encoder.lines(bytes, encoder.status(bytes, at, status), fields)
+    if (length >= 0) at = encoder.length(bytes, at, length)
+    writer.closeBlock(this.#stream.id, at, end)
+  }
+
+  /** The last octets are handed over; they may still wait for a window. */
+  #over(source: Source): void {
+    this.#sink = null
+    source.endBody(null)
+    const stream = this.#stream
+    if (stream.over || stream.localClosed || stream.blocked) return
+    stream.localEnded() // END_STREAM was on the head
+  }
+
+  /** The client reads slower than we write: from now on it has to open a window now and then. */
+  #watchWriting(): void {
+    if (this.deadline !== 0) return
+    this.#lastSent = this.#stream.sent
+    this.#connection.context.deadlines.arm(this, this.#connection.context.bodyMs)
+  }
+}
+
+/** What belongs to the upgrade of HTTP/1.1 alone (RFC 8441 5). */
+const ofHandshake: ReadonlySet<string> = new Set(['sec-websocket-accept'])
