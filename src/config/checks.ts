@@ -37,6 +37,7 @@ export function checkTls(config: Unsure, context: z.core.$RefinementCtx): void {
   for (const { name, listener } of listeners) {
     if (listener['tls'] !== true) continue
     if (certificates === 0) wrong(['listeners', name, 'tls'], 'has no certificate to show', 'tls.certificates as well')
+    if (listener['h2c'] === true) wrong(['listeners', name, 'h2c'], 'is set on a listener that speaks TLS, which offers HTTP/2 by itself', 'h2c on one in the clear')
     if (listener['redirect'] !== undefined) wrong(['listeners', name, 'redirect'], 'is set on a listener that speaks TLS', 'redirect on one that does not')
   }
   if (certificates > 0 && listeners.length > 0 && !listeners.some(({ listener }) => listener['tls'] === true)) {

@@ -41,8 +41,8 @@ test('everything else arrives as it was written', () => {
   const { limits, retryBudget, ...settings } = toDataPlaneSettings(given, 1, 'serai-1', 1024)
   assert.deepEqual(structuredClone(settings), {
     listeners: [
-      { name: 'web', host: '::1', port: 8080, tls: false, redirectPort: 8443, proxyProtocol: ['10.2.0.0/16'] },
-      { name: 'all', host: '', port: 8081, tls: false, redirectPort: 0, proxyProtocol: [] },
+      { name: 'web', host: '::1', port: 8080, tls: false, redirectPort: 8443, proxyProtocol: ['10.2.0.0/16'], h2c: false },
+      { name: 'all', host: '', port: 8081, tls: false, redirectPort: 0, proxyProtocol: [], h2c: false },
     ],
     trustedPeers: ['10.0.0.0/8'],
     client: { headMs: 1000, bodyMs: 2000, keepAliveMs: 3000 },

@@ -55,7 +55,7 @@ test('without a file there are the defaults: one listener on :80, an admin API o
   assert.equal(loaded.source, undefined)
   const { listeners, admin, health, trust, catalogs, tags } = loaded.config
   assert.deepEqual({ listeners, admin, health, trust, catalogs, tags }, {
-    listeners: { http: { address: { host: '', port: 80 }, tls: false, proxyProtocol: [] } },
+    listeners: { http: { address: { host: '', port: 80 }, tls: false, proxyProtocol: [], h2c: false } },
     admin: { address: { host: '127.0.0.1', port: 9080 } },
     health: undefined, trust: { forwarded: [] }, catalogs: {}, tags: { serai: 'serai' },
   })
@@ -83,7 +83,7 @@ test('a block of one address is written as one, and text from outside becomes wh
   assert.deepEqual(config.defaults.eject.status, [500, 503])
   assert.equal(config.defaults.eject.panic, false)
   assert.equal(config.admin.token, '12345')
-  assert.deepEqual(config.listeners, { 'my-web': { address: { host: '::1', port: 0 }, tls: false, proxyProtocol: [] } })
+  assert.deepEqual(config.listeners, { 'my-web': { address: { host: '::1', port: 0 }, tls: false, proxyProtocol: [], h2c: false } })
   assert.equal(config.limits.headBytes, 65536)
 })
 
