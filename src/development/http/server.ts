@@ -111,11 +111,11 @@ function writeAnswer(response: ServerResponse, answer: Answer, socket: boolean):
   response.end(answer.body.length > CHUNKED_ABOVE ? '' : answer.body)
 }
 
-/** Names as Go writes them. Over the socket nothing is compressed, so nothing varies. */
+/** Names as Go writes them. Over the socket nothing is compressed, so that only answers of client agents vary. */
 function headersOf({ type, meta, index, fromClient = false }: Answer, socket: boolean, more: Readonly<Record<string, string | number>>): Record<string, string | number> {
   return {
     ...(type === 'none' ? {} : { 'Content-Type': type === 'json' ? 'application/json' : 'text/plain; charset=utf-8' }),
-    ...(socket ? {} : { Vary: fromClient ? 'Origin' : 'Accept-Encoding' }),
+    ...(fromClient ? { Vary: 'Origin' } : socket ? {} : { Vary: 'Accept-Encoding' }),
     ...(meta === undefined ? {} : { 'X-Nomad-Index': String(meta.index), 'X-Nomad-Knownleader': 'true', 'X-Nomad-Lastcontact': '0' }),
     ...(meta?.nextToken === undefined ? {} : { 'X-Nomad-Nexttoken': meta.nextToken }),
     ...(index === undefined ? {} : { 'X-Nomad-Index': String(index) }),

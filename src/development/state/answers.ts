@@ -155,7 +155,7 @@ export function namespaceJson({ name, description, createIndex, modifyIndex }: N
 
 function transitionJson({ migrate, noShutdownDelay, reschedule }: Allocation): object {
   const asked = (yes: boolean): true | null => yes || null
-  return { Migrate: asked(migrate), Reschedule: asked(reschedule), ForceReschedule: null, NoShutdownDelay: asked(noShutdownDelay), MigrateDisablePlacement: null }
+  return { Migrate: asked(migrate), Reschedule: reschedule || (migrate ? false : null), ForceReschedule: null, NoShutdownDelay: asked(noShutdownDelay), MigrateDisablePlacement: null }
 }
 
 /** The whole allocation shows transitions only once one was asked for. */
@@ -164,8 +164,7 @@ function transitionsOf(allocation: Allocation): object {
 }
 
 function healthJson({ healthy, canary, modifyIndex, judgedAt }: AllocationHealth): object {
-  const unjudged = canary ? NO_TIME : null
-  return { Healthy: healthy, Timestamp: judgedAt === undefined ? unjudged : toTimestamp(judgedAt), Canary: canary, ModifyIndex: modifyIndex }
+  return { Healthy: healthy, Timestamp: judgedAt === undefined ? null : toTimestamp(judgedAt), Canary: canary, ModifyIndex: modifyIndex }
 }
 
 function networksJson(ports: readonly Port[]): object[] | null {
