@@ -16,7 +16,7 @@ const levels: readonly (readonly string[])[] = [
   ['proxy', 'catalog', 'tags'],
   ['downstream', 'upstream', 'routing', 'middleware'],
   ['http2'],
-  ['io', 'http1', 'tls', 'observe', 'config'],
+  ['io', 'http1', 'tls', 'observe', 'config', 'registry'],
   ['messages.ts'],
   ['snapshot.ts', 'catalog/catalog.ts'],
 ]

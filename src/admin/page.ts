@@ -62,11 +62,12 @@ function problemsTable(problems: readonly Problem[]): Html {
 }
 
 function statusTables({ workers, catalogs, listeners, config }: StatusView): Html {
-  const catalogRows = catalogs.map(({ name, state, ageSeconds, errors, problem = '' }) => html`<tr><td>${name}</td><td><span class="badge ${state === 'current' ? 'good' : 'warn'}">${state}</span></td><td>${
+  const catalogRows = catalogs.map(({ name, state, answer, ageSeconds, errors, problem = '' }) => html`<tr><td>${name}</td><td><span class="badge ${state === 'current' ? 'good' : 'warn'}">${state}</span></td><td><span class="badge ${
+    answer === 'read' ? 'good' : answer === 'not allowed' ? 'bad' : 'warn'}">${answer}</span></td><td>${
     ageSeconds === null ? 'never' : `${duration(ageSeconds)} ago`}</td><td>${errors}</td><td>${problem}</td></tr>`)
   const workerRows = workers.map(({ id, state, revision, restarts, connections, exchanges }) => html`<tr><td>${id}</td><td><span class="badge ${state === 'running' ? 'good' : 'warn'}">${state}</span></td><td>${
     revision}</td><td>${connections}</td><td>${exchanges}</td><td>${restarts}</td></tr>`)
-  return html`${table('Catalogs', ['name', 'state', 'read', 'errors', 'problem'], catalogRows)}
+  return html`${table('Catalogs', ['name', 'state', 'answer', 'read', 'errors', 'problem'], catalogRows)}
 ${table('Workers', ['id', 'state', 'revision', 'connections', 'exchanges', 'restarts'], workerRows)}
 <p class="dim">Listeners: ${listeners.map(({ name, address }) => `${name} on ${address}`).join(', ') || 'none'}. Config: ${config.source}.</p>
 ${config.problem === undefined ? html`` : html`<p class="badge bad">The newest config is not in force: ${config.problem}</p>`}`

@@ -37,7 +37,9 @@ export const statusView = z.strictObject({
   catalogs: z.array(z.strictObject({
     name: z.string(),
     state: z.enum(['waiting', 'current', 'stale', 'restored']).describe('waiting: not read yet; stale: the last reading failed; restored: from disk'),
-    readAt: z.iso.datetime().nullable().describe('of the last good reading'),
+    answer: z.enum(['none yet', 'read', 'empty', 'partly read', 'not allowed', 'unreachable', 'not understood'])
+      .describe('what its registry says: empty is an answer; not allowed: the token lacks a right; unreachable: no answer; not understood: no sense in it'),
+    readAt: z.iso.datetime().nullable().describe('when what is known was last confirmed'),
     ageSeconds: seconds.nullable(),
     errors: count,
     problem: z.string().exactOptional(),

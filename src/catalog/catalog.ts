@@ -1,7 +1,7 @@
 // What a catalog is: where services are registered, as a stream of whole readings.
 
-/** As the catalog (or the operator, in a file) sees an instance. */
-export type InstanceHealth = 'passing' | 'warning' | 'critical' | 'maintenance'
+/** As the catalog (or the operator, in a file) sees an instance; `pending`: it has not passed for the first time yet. */
+export type InstanceHealth = 'passing' | 'warning' | 'critical' | 'maintenance' | 'pending'
 
 /** One registration: an instance of a service. */
 export interface Instance {
@@ -18,6 +18,14 @@ export interface Instance {
   readonly order?: number
   /** Where an operator finds it: `services.yaml:12`, or a job and allocation. */
   readonly where: string
+  /** Why its health is what it is, in words; absent where there is nothing to add. */
+  readonly why?: string
+  /** The job that registered it, within its namespace; absent where there are no jobs. */
+  readonly job?: string
+  /** Its registry cannot confirm it at the moment: one refused connection removes it. */
+  readonly unsure?: true
+  /** A job chose the address: what a name in `host` resolves to must pass the address policy too. */
+  readonly guarded?: true
 }
 
 /** Something wrong with the tags of one service or with one catalog; shown, never fatal. */
@@ -34,9 +42,25 @@ export interface Problem {
 
 /** "Not read yet" and "read, and empty" are different answers: the first keeps what was known. */
 export type Reading =
-  | { readonly kind: 'read'; readonly instances: readonly Instance[]; readonly problems: readonly Problem[] }
+  /** `partly`: a part of it could not be read, and is as it was; its instances are `unsure`. */
+  | { readonly kind: 'read'; readonly instances: readonly Instance[]; readonly problems: readonly Problem[]; readonly partly?: FailureCause }
   /** The catalog could not be read (or not understood): the last good reading stays in force. */
-  | { readonly kind: 'failed'; readonly problems: readonly Problem[] }
+  | { readonly kind: 'failed'; readonly problems: readonly Problem[]; readonly cause?: FailureCause }
+
+/** Why a registry could not be read: a permission is no outage, and neither is "nothing registered". */
+export type FailureCause = 'not allowed' | 'unreachable' | 'not understood'
+
+/** What a catalog that asks a registry can tell of that at any time. */
+export interface CatalogReport {
+  /** When the registry last confirmed what is known, wall clock, milliseconds; undefined: never. */
+  readonly confirmedAt: number | undefined
+  /** Services that it lists, with tags of ours or without. */
+  readonly listed: number
+  /** Calls that failed. */
+  readonly errors: number
+  /** Calls made, by what was asked. */
+  readonly calls: ReadonlyMap<string, number>
+}
 
 export interface Catalog {
   /** `file`, `nomad`, `consul`: the part after @ in a service key. */
@@ -48,4 +72,8 @@ export interface Catalog {
   readonly reusesAddresses: boolean
   /** Readings, the first as soon as there is one; ends when the signal aborts. Never throws. */
   readings(signal: AbortSignal): AsyncIterable<Reading>
+  /** Absent where there is no registry to ask. */
+  report?(): CatalogReport
+  /** The number that orders a namespace's jobs by age (the lower, the older), for services that claim the same requests; undefined: it cannot be read. */
+  jobAge?(namespace: string, job: string, signal: AbortSignal): Promise<number | undefined>
 }

@@ -11,22 +11,25 @@ export async function reachable(instances: readonly Instance[], signal: AbortSig
   const waiting = [...instances]
   const work = async (): Promise<void> => {
     for (let next = waiting.pop(); next !== undefined && !signal.aborted; next = waiting.pop()) {
-      if (await accepts(next.host, next.port)) found.add(next)
+      if (await connectOnce(next.host, next.port) === '') found.add(next)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
   return instances.filter((instance) => found.has(instance))
 }
 
-function accepts(host: string, port: number): Promise<boolean> {
+/** Connects and hangs up: '' when it was accepted, else why not. `refuses` is asked about the address that a name led to. */
+export function connectOnce(host: string, port: number, refuses?: (address: string) => string | undefined): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect({ host, port })
-    const answer = (accepted: boolean): void => {
+    const answer = (failure: string): void => {
       socket.destroy()
-      resolve(accepted)
+      resolve(failure)
     }
-    socket.setTimeout(TIMEOUT_MS, () => answer(false))
-    socket.once('connect', () => answer(true))
-    socket.once('error', () => answer(false))
+    socket.setTimeout(TIMEOUT_MS, () => answer(`no answer in ${TIMEOUT_MS} ms`))
+    socket.once('connect', () => answer((net.isIP(host) === 0 ? refuses?.(socket.remoteAddress ?? '') : undefined) ?? ''))
+    socket.once('error', (error) => answer(words[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message))
   })
 }
+
+const words: Readonly<Record<string, string>> = { ECONNREFUSED: 'connection refused', EHOSTUNREACH: 'no way to the host', ENETUNREACH: 'no way to the network', ENOTFOUND: 'no such name' }

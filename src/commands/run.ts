@@ -63,7 +63,7 @@ export async function runWith(config: Config, io: CommandIo, origin?: ConfigOrig
   let app: App | undefined
   try {
     access = createAccessSink(config.log.access.target, { report: (reason) => log.warn({ reason }, 'access-log records are lost') })
-    app = await App.start({ config, source: origin?.source, workers: workerCount(config.workers), log, access })
+    app = await App.start({ config, source: origin?.source, workers: workerCount(config.workers), log, access, env: io.env })
     const onError = (error: unknown): void => log.error({ error }, 'an answer of the admin server could not be made')
     const subject = subjectOf(app)
     const { address, token, tokenFile } = config.admin

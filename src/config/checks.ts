@@ -67,6 +67,17 @@ export function checkAdmin(admin: Unsure, context: z.core.$RefinementCtx): void 
   }
 }
 
+/** All namespaces or some; two sources of one token could disagree. */
+export function checkNomad(nomad: Unsure, context: z.core.$RefinementCtx): void {
+  const { token, tokenFile, namespaces } = Object.fromEntries(entries(nomad))
+  if (token !== undefined && tokenFile !== undefined) {
+    context.addIssue({ code: 'custom', path: ['tokenFile'], message: 'is set beside token', params: { expected: 'one of them' } })
+  }
+  if (Array.isArray(namespaces) && namespaces.length > 1 && namespaces.includes('*')) {
+    context.addIssue({ code: 'custom', path: ['namespaces', namespaces.indexOf('*')], message: 'stands beside names', params: { expected: '* alone, or names' } })
+  }
+}
+
 const everywhere = new Set(['', '0.0.0.0', '::'])
 const overlap = (a: BindAddress, b: BindAddress): boolean =>
   a.port !== 0 && a.port === b.port && (a.host === b.host || everywhere.has(a.host) || everywhere.has(b.host))

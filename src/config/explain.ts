@@ -39,7 +39,8 @@ export function explain(issue: z.core.$ZodIssue, context: Context): Mistake[] {
     const found = value === null ? 'nothing' : Array.isArray(value) ? 'a list' : 'a single value'
     return [at(issue.path, 'value', found, 'is not a section', names.length > 0 ? `keys such as ${names.slice(0, 3).join(', ')}` : 'names with keys of their own')]
   }
-  if (issue.code === 'invalid_type') return [at(issue.path, 'value', formatValue(value), 'is not a list', `[${itemOf(key)}, …]`)]
+  if (issue.code === 'invalid_type') return [at(issue.path, 'value', formatValue(value), value === undefined ? 'is missing' : 'is not a list', `[${itemOf(key)}, …]`)]
+  if (issue.code === 'too_small') return [at(issue.path, 'value', 'a list', 'is too short', `at least ${issue.minimum}`)]
   if (issue.code === 'too_big') return [at(issue.path, 'value', 'a list', 'is too long', `at most ${issue.maximum}`)]
   const expected = String((issue.code === 'custom' && issue.params?.['expected']) || key?.schema.$comment || '')
   if (value === undefined) return [at(issue.path, 'value', '', 'is missing', expected)]

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { Config } from './schema.ts'
 
-const keys: readonly string[] = ['admin.tokenFile', 'catalogs.file.path', 'upstream.ca', 'state.path', 'log.access.target']
+const keys: readonly string[] = ['admin.tokenFile', 'catalogs.file.path', 'catalogs.nomad.tokenFile', 'catalogs.nomad.tls.ca', 'catalogs.nomad.tls.cert', 'catalogs.nomad.tls.key', 'upstream.ca', 'state.path', 'log.access.target']
 /** What `log.access.target` may hold instead of a path. */
 const words: readonly string[] = ['stdout', 'off']
 
@@ -22,9 +22,27 @@ export function resolvePaths(config: Config, directory: string): Config {
       certificates: tls.certificates.map(({ cert, key, ...rest }) => ({ ...rest, cert: absolute(cert), ...(key !== undefined && { key: absolute(key) }) })),
       clients: tls.clients.map((clients) => ({ ...clients, ca: absolute(clients.ca) })),
     },
-    catalogs: { ...catalogs, ...(catalogs.file && { file: { path: absolute(catalogs.file.path) } }) },
+    catalogs: {
+      ...catalogs,
+      ...(catalogs.file && { file: { path: absolute(catalogs.file.path) } }),
+      ...(catalogs.nomad && { nomad: withPaths(catalogs.nomad, absolute) }),
+    },
     upstream: { ...upstream, ...(upstream.ca !== undefined && { ca: absolute(upstream.ca) }) },
     state: { ...state, path: absolute(state.path) },
     log: { ...log, access: { ...log.access, target: words.includes(target) ? target : absolute(target) } },
+  }
+}
+
+type Nomad = NonNullable<Config['catalogs']['nomad']>
+
+function withPaths(nomad: Nomad, absolute: (path: string) => string): Nomad {
+  const { tokenFile, tls } = nomad
+  const { ca, cert, key } = tls ?? {}
+  return {
+    ...nomad,
+    ...(tokenFile !== undefined && { tokenFile: absolute(tokenFile) }),
+    ...(tls !== undefined && {
+      tls: { ...tls, ...(ca !== undefined && { ca: absolute(ca) }), ...(cert !== undefined && { cert: absolute(cert) }), ...(key !== undefined && { key: absolute(key) }) },
+    }),
   }
 }

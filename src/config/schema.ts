@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { BalancePolicy } from '#src/snapshot.ts'
 import { bindAddress, cidr, serverAddress } from './address.ts'
-import { checkAdmin, checkListeners, checkTls } from './checks.ts'
+import { checkAdmin, checkListeners, checkNomad, checkTls } from './checks.ts'
 import { autoOrInteger, choice, duration, filePath, flag, integer, leaf, share, size, text } from './scalar.ts'
 import { clientHost, redirectPort, tlsVersion } from './tls-values.ts'
 
@@ -25,9 +25,13 @@ const listeners = z
   .prefault({ http: { address: ':80' } })
   .describe('Where requests come in, by name (lower case).')
 
-const tokenForm = 'text of 1 to 512 visible ASCII characters'
-const secret = leaf<string>({ type: 'string', pattern: '^[!-~]{1,512}$', writeOnly: true, $comment: tokenForm }, (value) =>
-  typeof value === 'string' && /^[!-~]{1,512}$/.test(value) ? { value } : { complaint: 'is not a token', expected: tokenForm })
+const secretOf = (most: number): ReturnType<typeof leaf<string>> => {
+  const pattern = `^[!-~]{1,${most}}$`
+  const form = `text of 1 to ${most} visible ASCII characters`
+  return leaf<string>({ type: 'string', pattern, writeOnly: true, $comment: form }, (value) =>
+    typeof value === 'string' && new RegExp(pattern).test(value) ? { value } : { complaint: 'is not a token', expected: form })
+}
+const secret = secretOf(512)
 
 const admin = orEmpty(
   z
@@ -88,9 +92,47 @@ const catalogs = section({
   file: section({ path: filePath('the path of the services file').describe('The file with the services; watched.') })
     .optional()
     .describe('Services from a file.'),
+  nomad: orEmpty(
+    z
+      .strictObject({
+        address: text(/^(https?:\/\/[^\s/?#@]+\/?|unix:\/\/\/\S+)$/, "the address of Nomad's API", 'http://host:4646, https://host:4646 or unix:///path/api.sock')
+          .optional()
+          .describe("Nomad's API; unset: the Task API's socket in a Nomad task, else `NOMAD_ADDR`, else `http://127.0.0.1:4646`."),
+        token: secretOf(8192).optional().describe('The token that it is asked with; never shown. Unset: `secrets/nomad_token` of a Nomad task, else `NOMAD_TOKEN`.'),
+        tokenFile: filePath('the path of a file that holds the token').optional().describe('A file that holds the token, in place of `token`; read again when it changes and when it is refused.'),
+        namespaces: z
+          .array(text(/^(\*|[a-zA-Z0-9-]{1,128})$/, 'a namespace', 'a name of letters, digits and dashes, or * alone'))
+          .min(1).max(16)
+          .prefault(['*'])
+          .describe('The namespaces to read, by name, or `*` for all that the token may read.'),
+        region: text(/^\S{1,128}$/, 'a region', 'the name of a region').optional().describe("The region to ask for; unset: `NOMAD_REGION`, else the agent's own."),
+        tls: section({
+          ca: filePath('the path of a PEM file').optional().describe('The authorities that the agent is verified against; unset: `NOMAD_CACERT`.'),
+          cert: filePath('the path of a PEM file').optional().describe('The client certificate; unset: `NOMAD_CLIENT_CERT`.'),
+          key: filePath('the path of a PEM file').optional().describe('Its key; unset: `NOMAD_CLIENT_KEY`.'),
+          serverName: text(/^[A-Za-z0-9.-]{1,253}$/, 'a name', 'a host name, e.g. server.global.nomad').optional().describe('The name that the agent must prove; unset: `NOMAD_TLS_SERVER_NAME`.'),
+          skipVerify: flag().optional().describe('Do not verify the agent: for development only. Unset: `NOMAD_SKIP_VERIFY`.'),
+        }).optional().describe('For `https`.'),
+        allowAddresses: z.array(cidr()).max(1024).prefault([]).describe('Addresses that jobs may name although they are loopback, link-local or multicast (CIDR blocks).'),
+      })
+      .superRefine(checkNomad, { when: () => true }),
+  )
+    .optional()
+    .describe('Services registered with Nomad; on by itself in a Nomad task with a Task API socket when no catalog is set (docs/nomad.md).'),
 })
   .prefault({})
   .describe('Where services are registered.')
+
+const claimedHost = 'a host name, *. in front for one label, e.g. *.team-a.example.org'
+const claims = z
+  .array(section({
+    catalog: choice('nomad', 'file').describe('The catalog.'),
+    namespace: text(/^[a-zA-Z0-9._-]{1,128}$/, 'a namespace', 'the name of a namespace').describe('The namespace.'),
+    hosts: z.array(text(/^(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$/, 'a host', claimedHost)).min(1).max(1024).describe('The hosts that its routes may take.'),
+  }))
+  .max(4096)
+  .optional()
+  .describe('Which namespace may take which hosts; once set, a namespace without a claim may take none. Unset: any may take any.')
 
 const tags = section({
   serai: text(/^[a-z][a-z0-9-]{0,31}$/, 'a prefix of tags', 'lower-case letters, digits and dashes, e.g. serai')
@@ -218,7 +260,7 @@ const log = section({
 
 /** Keys that DESIGN has and this version does not: using one is a mistake of its own, never "unknown". `*` is any name. */
 export const notBuilt: readonly string[] = [
-  'tls.acme', 'claims', 'middlewares', 'catalogs.nomad', 'catalogs.consul', 'tags.traefik', 'tags.urlprefix',
+  'tls.acme', 'middlewares', 'catalogs.nomad.health', 'catalogs.consul', 'tags.traefik', 'tags.urlprefix',
 ]
 
 /** Everything a config may hold. Parses what YAML made of it into a `Config`. */
@@ -226,7 +268,7 @@ export const configSchema = z
   .strictObject({
     listeners, admin, health,
     workers: autoOrInteger(1, 64).prefault('auto').describe('Data-plane threads: `auto` is the number of cores, up to 8 and what the memory limit allows.'),
-    trust, tls, catalogs, tags, defaults, client, upstream, tunnel, limits, stop, state, log,
+    trust, tls, catalogs, claims, tags, defaults, client, upstream, tunnel, limits, stop, state, log,
   })
   .superRefine(checkListeners, { when: () => true })
   .superRefine(checkTls, { when: () => true })

@@ -1,7 +1,6 @@
 // The control plane put together: catalogs → snapshots → workers, and the view of it all for the admin server.
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import { createFileCatalog } from '#src/catalog/file.ts'
 import { LastGood } from '#src/catalog/last-good.ts'
 import { formatAddress } from '#src/config/address.ts'
 import { toDataPlaneSettings } from '#src/config/data-plane.ts'
@@ -12,11 +11,12 @@ import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
 import { endpointKey } from '#src/messages.ts'
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
 import { assemblyOptions } from './assembly-options.ts'
+import { createCatalogs, type Catalogs } from './catalogs.ts'
 import { nodeAddresses } from './node-addresses.ts'
 import { claimPorts, reusePortWorks } from './ports.ts'
 import { keepRestartOnly, needRestart } from './restart-keys.ts'
 import { sameData } from './diff.ts'
-import type { CatalogStateName } from './known-catalog.ts'
+import type { CatalogAnswer, CatalogStateName } from './known-catalog.ts'
 import { TableSource } from './table-source.ts'
 import { TlsControl, type CertificateRow } from './tls-control.ts'
 import { listenerView, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
@@ -30,6 +30,8 @@ export interface AppOptions {
   readonly workers: number
   readonly log: Logger
   readonly access: LineSink
+  /** Where a Nomad task and its tools say how to reach Nomad; none unless given. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Whether the platform lets workers share a port; a test stands in for one that does not. */
   readonly reusePortWorks?: () => Promise<boolean>
 }
@@ -38,6 +40,7 @@ export type AppState = 'starting' | 'ready' | 'lame duck' | 'draining'
 
 export class App {
   readonly #lastGood: LastGood
+  readonly #catalogs: Catalogs
   #config: Config
   #source: string | undefined
   #settings: DataPlaneSettings
@@ -84,7 +87,7 @@ export class App {
     return 1
   }
 
-  private constructor({ config, source, workers, log, access }: AppOptions, settings: DataPlaneSettings) {
+  private constructor({ config, source, workers, log, access, env = {} }: AppOptions, settings: DataPlaneSettings) {
     this.#config = config
     this.#source = source
     this.#log = log
@@ -111,9 +114,9 @@ export class App {
       swapped: () => this.#noteReady(),
       log,
     })
-    const { file } = config.catalogs
+    this.#catalogs = createCatalogs({ config, env, log })
     this.#table = new TableSource({
-      catalogs: file === undefined ? [] : [createFileCatalog({ path: file.path, log })],
+      catalogs: this.#catalogs.list,
       assembly: assemblyOptions(config, settings.listeners),
       lastGood: this.#lastGood,
       nodeAddresses: nodeAddresses(),
@@ -200,6 +203,7 @@ export class App {
     this.#stop.abort()
     await this.#workers.terminate()
     await this.#following
+    await this.#catalogs[Symbol.asyncDispose]()
     await this.#lastGood.close()
     await this.#access.close(FLUSH_MS)
     this.#log.info({}, 'ended')
@@ -222,8 +226,8 @@ export class App {
         connections: handle?.connections ?? 0,
         exchanges: handle?.counter('exchanges') ?? 0,
       })),
-      catalogs: this.#table.catalogs.map(({ name, state, readAt, errors, problem }) => ({
-        name, state, errors,
+      catalogs: this.#table.catalogs.map(({ name, state, answer, readAt, errors, problem }) => ({
+        name, state, answer, errors,
         readAt: readAt === undefined ? null : new Date(readAt).toISOString(),
         ageSeconds: readAt === undefined ? null : Math.max(0, now - readAt) / 1000,
         ...(problem === '' ? {} : { problem }),
@@ -301,7 +305,11 @@ export class App {
       problems: this.problems().length,
       certificates: this.#tls.expiries(),
       workerRestarts: this.#workers.restarts,
-      catalogs: this.#table.catalogs.map(({ name, readAt, errors }) => ({ name, errors, ageSeconds: readAt === undefined ? undefined : Math.max(0, now - readAt) / 1000 })),
+      catalogs: this.#table.catalogs.map(({ name, readAt, errors, forbiddenSince, calls }) => ({
+        name, errors, calls,
+        ageSeconds: secondsSince(readAt, now),
+        forbiddenSeconds: secondsSince(forbiddenSince, now) ?? 0,
+      })),
       listeners: this.listeners.map(({ name }) => name),
       accessDropped: this.#access.dropped,
     }
@@ -309,6 +317,8 @@ export class App {
 }
 
 const FLUSH_MS = 1000
+
+const secondsSince = (at: number | undefined, now: number): number | undefined => (at === undefined ? undefined : Math.max(0, now - at) / 1000)
 
 export interface Status {
   readonly version: string
@@ -319,7 +329,7 @@ export interface Status {
   readonly revision: number
   readonly complete: boolean
   readonly workers: { id: number; state: 'starting' | 'running' | 'restarting'; revision: number; restarts: number; connections: number; exchanges: number }[]
-  readonly catalogs: { name: string; state: CatalogStateName; readAt: string | null; ageSeconds: number | null; errors: number; problem?: string }[]
+  readonly catalogs: { name: string; state: CatalogStateName; answer: CatalogAnswer; readAt: string | null; ageSeconds: number | null; errors: number; problem?: string }[]
   readonly listeners: ReturnType<typeof listenerView>[]
   readonly config: { source: string; loadedAt: string; problem?: string }
 }

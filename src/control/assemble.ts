@@ -5,7 +5,7 @@ import type { Endpoint, Route, ServiceKey } from '#src/snapshot.ts'
 import { compare, groupInstances } from './carriers.ts'
 import type { Carrier } from './carriers.ts'
 import { settleConflicts } from './conflicts.ts'
-import type { Holders } from './conflicts.ts'
+import type { Age, Holders } from './conflicts.ts'
 import { sameData } from './diff.ts'
 import type { AssembledService } from './diff.ts'
 import { createProblemList } from './problem-list.ts'
@@ -34,7 +34,18 @@ export interface AssembleInput {
   /** Milliseconds, of a clock that does not run backwards. */
   readonly now: number
   readonly options: AssembleOptions
+  /** Ages of jobs that were asked for, by `jobId`. */
+  readonly ages?: ReadonlyMap<string, number | 'unreadable'>
 }
+
+/** A job of which the age decides between services. */
+export interface ContestedJob {
+  readonly catalog: string
+  readonly namespace: string
+  readonly job: string
+}
+
+export const jobId = ({ catalog, namespace, job }: ContestedJob): string => `${catalog}/${namespace}/${job}`
 
 export interface Assembly {
   /** Sorted; a service that did not change is the same object as before. */
@@ -43,6 +54,8 @@ export interface Assembly {
   /** Every catalog was read once. */
   readonly complete: boolean
   readonly memory: AssemblyMemory
+  /** Jobs whose services claim the same requests as others. */
+  readonly contested: readonly ContestedJob[]
   /** When to assemble again even if nothing happens (a clock as `now`): a vanished service is then forgotten. */
   readonly nextChangeAt: number | undefined
 }
@@ -51,13 +64,14 @@ export interface Assembly {
  * Equal input, in whatever order, gives equal output. What did not change costs little: an instance that is the same object
  * as the last time is taken for unchanged.
  */
-export function assemble({ readings, previous, now, options }: AssembleInput): Assembly {
+export function assemble({ readings, previous, now, options, ages = new Map() }: AssembleInput): Assembly {
   const problems = createProblemList()
   for (const reading of readings.values()) reading?.problems.forEach(problems.tell)
 
   const drafts = draftServices(groupInstances(readings), options, previous?.options === options ? previous.drafts : undefined)
   for (const draft of drafts.values()) draft.problems.forEach(problems.tell)
-  const { claims: settled, holders } = settleConflicts([...drafts.values()], previous?.holders, problems.tell)
+  const { claims: settled, holders, contested } = settleConflicts([...drafts.values()], previous?.holders,
+    (draft) => ({ age: ageOf(draft, ages), order: options.claims.order(draft.catalog, draft.namespace) }), problems.tell)
 
   const claims = new Map<ServiceKey, ServiceDraft>()
   const assembled: AssembledService[] = []
@@ -76,9 +90,21 @@ export function assemble({ readings, previous, now, options }: AssembleInput): A
     services,
     problems: problems.toArray(),
     complete: [...readings.values()].every((reading) => reading !== undefined),
+    contested: [...contested].flatMap((key) => jobsOf(drafts.get(key))),
     memory: { options, drafts, claims, services, holders, vanished },
     nextChangeAt: vanished.size === 0 ? undefined : Math.min(...Array.from(vanished.values(), ({ until }) => until)),
   }
+}
+
+const jobsOf = (draft: ServiceDraft | undefined): ContestedJob[] => (draft?.jobs ?? []).map((job) => ({ catalog: draft!.catalog, namespace: draft!.namespace, job }))
+
+/** That of its oldest job. */
+function ageOf(draft: ServiceDraft, ages: ReadonlyMap<string, number | 'unreadable'>): Age {
+  const known = jobsOf(draft).map((job) => ages.get(jobId(job)) ?? 'unknown')
+  if (known.length === 0) return 'none'
+  if (known.includes('unknown')) return 'unknown'
+  const numbers = known.filter((age) => typeof age === 'number')
+  return numbers.length === 0 ? 'unreadable' : Math.min(...numbers)
 }
 
 const unlessSame = (last: AssembledService | undefined, service: AssembledService): AssembledService =>

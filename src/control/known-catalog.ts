@@ -1,24 +1,34 @@
 // What is known of one catalog: its last good reading, whether that is still current, and what must not be believed of it.
-import type { Catalog, Instance, Problem, Reading } from '#src/catalog/catalog.ts'
+import type { Catalog, CatalogReport, FailureCause, Instance, Problem, Reading } from '#src/catalog/catalog.ts'
 import type { LastReading } from '#src/catalog/last-good.ts'
 
 export type CatalogStateName = 'waiting' | 'current' | 'stale' | 'restored'
+
+/** What the catalog's registry says, in the words that are shown: a permission is no outage, and neither is "nothing registered". */
+export type CatalogAnswer = 'none yet' | 'read' | 'empty' | 'partly read' | FailureCause
+
+/** DESIGN section 6.1: after so long without permission what was known before may be somebody's who took it away. */
+const FORBIDDEN_MS = 15 * 60_000
 
 /** "Nothing known" and "known to be nothing" are told apart: `instances` is undefined before the first reading. */
 export class KnownCatalog {
   readonly name: string
   readonly #reusesAddresses: boolean
+  readonly #report: (() => CatalogReport) | undefined
   #instances: readonly Instance[] | undefined
   #problems: readonly Problem[] = []
   #readAt: number | undefined
   #errors = 0
   #state: CatalogStateName = 'waiting'
+  #answer: CatalogAnswer = 'none yet'
+  #forbiddenSince: number | undefined
   /** Addresses where nobody listened while the catalog could not confirm them. */
   readonly #gone = new Set<string>()
 
-  constructor({ name, reusesAddresses }: Catalog) {
-    this.name = name
-    this.#reusesAddresses = reusesAddresses
+  constructor(catalog: Catalog) {
+    this.name = catalog.name
+    this.#reusesAddresses = catalog.reusesAddresses
+    if (catalog.report !== undefined) this.#report = () => catalog.report!()
   }
 
   /** Takes a reading; a failed one changes no instance. `now` is wall clock. */
@@ -26,13 +36,23 @@ export class KnownCatalog {
     this.#problems = reading.problems
     if (reading.kind === 'failed') {
       this.#errors++
+      this.#answer = reading.cause ?? 'not understood'
+      if (this.#answer === 'not allowed') this.#forbiddenSince ??= now
       if (this.#state === 'current') this.#state = 'stale'
       return
     }
     this.#instances = reading.instances
     this.#readAt = now
     this.#state = 'current'
-    this.#gone.clear()
+    this.#answer = reading.partly !== undefined ? 'partly read' : reading.instances.length === 0 && (this.#report?.().listed ?? 0) === 0 ? 'empty' : 'read'
+    this.#forbiddenSince = reading.partly === 'not allowed' ? (this.#forbiddenSince ?? now) : undefined
+    const unsure = new Set(this.#gone.size === 0 ? [] : reading.instances.filter((instance) => instance.unsure === true).map(addressOf))
+    for (const address of this.#gone) if (!unsure.has(address)) this.#gone.delete(address)
+  }
+
+  /** Whether a reading from disk may be taken: not when the permission to read it anew has been missing for long. `now` is wall clock. */
+  mayRestore({ readAt }: LastReading, now: number): boolean {
+    return this.#state === 'waiting' && (this.#forbiddenSince === undefined || now - readAt < FORBIDDEN_MS)
   }
 
   /** Takes an old reading in place of none. False: there is a newer one. */
@@ -46,8 +66,9 @@ export class KnownCatalog {
 
   /** Nobody listens at `address`. True: an instance is left out for it until the catalog confirms it. */
   refused(address: string): boolean {
-    if (!this.#reusesAddresses || this.#state === 'current' || this.#gone.has(address)) return false
-    if (this.#instances?.some((instance) => addressOf(instance) === address) !== true) return false
+    if (!this.#reusesAddresses || this.#gone.has(address)) return false
+    const current = this.#state === 'current'
+    if (this.#instances?.some((instance) => (!current || instance.unsure === true) && addressOf(instance) === address) !== true) return false
     this.#gone.add(address)
     return true
   }
@@ -60,19 +81,36 @@ export class KnownCatalog {
 
   /** What to keep on disk; undefined as long as nothing was read. */
   get lastReading(): LastReading | undefined {
-    return this.#instances === undefined || this.#readAt === undefined ? undefined : { readAt: this.#readAt, instances: this.#instances }
+    const { readAt } = this
+    return this.#instances === undefined || readAt === undefined ? undefined : { readAt, instances: this.#instances }
   }
 
   get problems(): readonly Problem[] {
     return this.#problems
   }
 
+  /** When what is known was last confirmed, wall clock. */
   get readAt(): number | undefined {
-    return this.#readAt
+    const confirmed = this.#report?.().confirmedAt
+    return this.#readAt === undefined || confirmed === undefined ? this.#readAt : Math.max(this.#readAt, confirmed)
   }
 
   get errors(): number {
-    return this.#errors
+    return this.#report?.().errors ?? this.#errors
+  }
+
+  get answer(): CatalogAnswer {
+    return this.#answer
+  }
+
+  /** Wall clock; undefined: nothing is known to be forbidden. */
+  get forbiddenSince(): number | undefined {
+    return this.#forbiddenSince
+  }
+
+  /** Calls made to its registry, by what was asked; empty where there is none. */
+  get calls(): ReadonlyMap<string, number> {
+    return this.#report?.().calls ?? noCalls
   }
 
   get state(): CatalogStateName {
@@ -81,8 +119,11 @@ export class KnownCatalog {
 
   /** The reason of the last failed reading, or ''. */
   get problem(): string {
-    return this.#state === 'current' ? '' : (this.#problems[0]?.reason ?? '')
+    const whole = this.#state === 'current' && this.#answer !== 'partly read'
+    return whole ? '' : (this.#problems.find(({ service }) => service === `@${this.name}`)?.reason ?? this.#problems[0]?.reason ?? '')
   }
 }
+
+const noCalls: ReadonlyMap<string, number> = new Map()
 
 const addressOf = ({ host, port }: Instance): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

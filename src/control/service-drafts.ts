@@ -5,7 +5,7 @@ import type { ServiceKey } from '#src/snapshot.ts'
 import { carriersOf } from './carriers.ts'
 import type { Group } from './carriers.ts'
 import { createOwnAddresses } from './own-addresses.ts'
-import { mergeRouters } from './routers.ts'
+import { mergeRouters, showMatch } from './routers.ts'
 import type { Form } from './routers.ts'
 import { settleServiceKeys } from './service-keys.ts'
 import type { ServiceSettings } from './service-keys.ts'
@@ -16,6 +16,11 @@ export interface ServiceDraft {
   readonly key: ServiceKey
   readonly instances: readonly Instance[]
   readonly settings: ServiceSettings
+  /** Where its jobs are to be asked for. */
+  readonly catalog: string
+  readonly namespace: string
+  /** Those that registered instances with routes, sorted; none where there are no jobs. */
+  readonly jobs: readonly string[]
   /** None if no instance asks to be routed. */
   readonly forms: readonly Form[]
   readonly problems: readonly Problem[]
@@ -28,7 +33,7 @@ export function draftServices(
   const means = { read: createTagReader(options), isOwn: createOwnAddresses(options.ownAddresses) }
   const drafts = new Map<ServiceKey, ServiceDraft>()
   for (const group of groups) {
-    const { key, instances } = group
+    const { key, catalog, namespace, instances } = group
     const known = last?.get(key)
     if (known !== undefined && known.instances.length === instances.length && known.instances.every((instance, at) => sameInstance(instance, instances[at]!))) {
       drafts.set(key, known)
@@ -37,8 +42,13 @@ export function draftServices(
     const problems: Problem[] = []
     const tell = (problem: Problem): void => { problems.push(problem) }
     const carriers = carriersOf(group, means, tell)
-    const forms = mergeRouters(key, carriers, tell)
-    drafts.set(key, { key, instances, settings: settleServiceKeys(key, carriers, options, tell), forms, problems })
+    const forms = mergeRouters(key, carriers, tell).filter(({ match, router, carriers: own }) => {
+      const reason = options.claims.refusal(catalog, namespace, match.host)
+      if (reason !== undefined) tell({ service: key, router, tag: '', reason: `${showMatch(match)} is left out: ${reason}`, where: own[0]!.instance.where })
+      return reason === undefined
+    })
+    const jobs = [...new Set(carriers.flatMap(({ instance }) => instance.job ?? []))].sort()
+    drafts.set(key, { key, catalog, namespace, jobs, instances, settings: settleServiceKeys(key, carriers, options, tell), forms, problems })
   }
   return drafts
 }
@@ -46,7 +56,7 @@ export function draftServices(
 /** A catalog that reads a whole list anew makes new objects of what did not change. (Field by field: a general comparison takes five times as long, 20,000 times.) */
 function sameInstance(a: Instance, b: Instance): boolean {
   return a === b || (
-    a.id === b.id && a.host === b.host && a.port === b.port && a.health === b.health && a.order === b.order && a.where === b.where &&
+    a.id === b.id && a.host === b.host && a.port === b.port && a.health === b.health && a.why === b.why && a.job === b.job && a.guarded === b.guarded && a.order === b.order && a.where === b.where &&
     a.tags.length === b.tags.length && a.tags.every((tag, at) => tag === b.tags[at])
   )
 }

@@ -4,6 +4,7 @@ import { reachable } from '#src/catalog/connect-gate.ts'
 import type { LastGood, LastReading } from '#src/catalog/last-good.ts'
 import type { Service, ServiceKey, SnapshotSlice } from '#src/snapshot.ts'
 import { assemble, type AssemblyMemory } from './assemble.ts'
+import { JobAges } from './job-ages.ts'
 import { describeRoutes, diffServices, type AssembledService } from './diff.ts'
 import { KnownCatalog } from './known-catalog.ts'
 import { Publisher } from './publisher.ts'
@@ -24,8 +25,9 @@ export interface TableSourceOptions {
   log: { info(fields: object, message: string): void; warn(fields: object, message: string): void; error(fields: object, message: string): void }
 }
 
-/** The first change is taken at once, further ones together after this. */
-const COALESCE_MS = 100
+/** The first change is taken at once, further ones together after this, or after as long as the last assembly took: the main thread has more to do. */
+const COALESCE_MS = 10
+const CONFIRM_MS = 60_000
 const MAX_TIMER_MS = 2_000_000_000
 
 /** A catalog that has not answered by then is taken to be down. */
@@ -36,15 +38,18 @@ export class TableSource {
   readonly #options: TableSourceOptions
   readonly #slots = new Slots()
   readonly #known: ReadonlyMap<string, KnownCatalog>
+  readonly #ages: JobAges
   #memory: AssemblyMemory | undefined
   #assembled: ReadonlyMap<ServiceKey, AssembledService> = new Map()
   #problems: readonly Problem[] = []
   #assembledAt = Number.NEGATIVE_INFINITY
+  #assemblyTook = 0
   #assembly: AssembleOptions
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: TableSourceOptions) {
     this.#options = options
+    this.#ages = new JobAges(options.catalogs, () => this.#assembleSoon())
     this.#assembly = options.assembly
     this.#known = new Map(options.catalogs.map((catalog) => [catalog.name, new KnownCatalog(catalog)]))
   }
@@ -59,7 +64,13 @@ export class TableSource {
 
   /** Follows all catalogs until the signal aborts. Without catalogs, the empty table is complete. */
   async follow(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true })
+    // A registry that confirms what is known makes no reading of it, and the disk must not grow old meanwhile.
+    const confirming = setInterval(() => this.#keep(false), CONFIRM_MS).unref()
+    signal.addEventListener('abort', () => {
+      clearTimeout(this.#timer)
+      clearInterval(confirming)
+      this.#ages.close()
+    }, { once: true })
     if (this.#options.catalogs.length === 0) this.#assemble()
     const kept = await this.#options.lastGood.read(Date.now())
     await Promise.all(this.#options.catalogs.map((catalog) => this.#followOne(catalog, kept.get(catalog.name), signal)))
@@ -84,17 +95,26 @@ export class TableSource {
       clearTimeout(timer)
       const old = kept
       kept = undefined
-      if (old !== undefined && known.state === 'waiting') restoring = this.#restore(catalog, known, old, signal)
+      if (old !== undefined && known.mayRestore(old, Date.now())) restoring = this.#restore(catalog, known, old, signal)
     }
     const timer = setTimeout(restore, PATIENCE_MS)
     for await (const reading of catalog.readings(signal)) {
       if (signal.aborted) break
+      const before = known.answer
       known.take(reading, Date.now())
+      if (known.answer !== before) this.#tellAnswer(known)
       if (reading.kind === 'failed') restore()
       this.#assembleSoon()
     }
     clearTimeout(timer)
     await restoring
+  }
+
+  /** Whether it is empty, not allowed or unreachable is what an operator looks for first. */
+  #tellAnswer({ name, answer, state, problem }: KnownCatalog): void {
+    const fields = { catalog: name, answer, state, ...(problem === '' ? {} : { problem }) }
+    if (answer === 'read' || answer === 'empty') this.#options.log.info(fields, answer === 'empty' ? 'the catalog was read, and is empty' : 'the catalog was read')
+    else this.#options.log.warn(fields, answer === 'partly read' ? 'a part of the catalog cannot be read: it stays as it was' : `the catalog cannot be read: ${answer}; what is known stays in force`)
   }
 
   /** Serves what was known before the restart, as far as somebody still listens there. */
@@ -112,8 +132,9 @@ export class TableSource {
   /** The first change at once, those that follow it closely together. */
   #assembleSoon(): void {
     const since = performance.now() - this.#assembledAt
-    if (since >= COALESCE_MS) this.#assemble()
-    else this.#assembleIn(COALESCE_MS - since)
+    const pause = Math.max(COALESCE_MS, this.#assemblyTook)
+    if (since >= pause) this.#assemble()
+    else this.#assembleIn(pause - since)
   }
 
   #assembleIn(ms: number): void {
@@ -131,13 +152,17 @@ export class TableSource {
     } catch (error) {
       this.#options.log.error({ error }, 'routes could not be made of what the catalogs say; the last ones stay in force; please report this')
     }
+    const ended = performance.now()
+    this.#assemblyTook = ended - this.#assembledAt
+    this.#assembledAt = ended
   }
 
   #assembleAt(now: number): void {
     const readings = new Map(this.catalogs.map(({ name, instances, problems }) =>
       [name, instances !== undefined || problems.length > 0 ? { instances: instances ?? [], problems } : undefined]))
-    const result = assemble({ readings, previous: this.#memory, now, options: this.#assembly })
+    const result = assemble({ readings, previous: this.#memory, now, options: this.#assembly, ages: this.#ages.known })
     this.#memory = result.memory
+    this.#ages.want(result.contested)
     this.#tellProblems(result.problems)
     this.#keep(this.#publish(result.services, this.#allRead, now))
     if (result.nextChangeAt !== undefined) this.#assembleIn(Math.max(0, result.nextChangeAt - now) + 1)

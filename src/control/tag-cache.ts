@@ -5,6 +5,7 @@ import type { BalancePolicy, RouteMatch, RoutePolicy } from '#src/snapshot.ts'
 import type { ServiceKeys } from '#src/tags/keys.ts'
 import { readSeraiTags } from '#src/tags/serai.ts'
 import type { TagProblem } from '#src/tags/serai.ts'
+import type { Claims } from './claims.ts'
 
 /** What the configuration says about tags and routes. The same object as long as nothing in it changes. */
 export interface AssembleOptions {
@@ -16,6 +17,8 @@ export interface AssembleOptions {
   readonly defaultBalance: BalancePolicy
   /** `host:port` of everything that Serai itself listens on; for a wildcard listener also with each address of this machine. */
   readonly ownAddresses: readonly string[]
+  /** Who may take which hosts. */
+  readonly claims: Claims
 }
 
 /** A router as tags describe it, with its defaults filled in. */

@@ -19,6 +19,10 @@ export interface Observed {
     /** Since its last good reading; undefined: there was none. */
     readonly ageSeconds: number | undefined
     readonly errors: number
+    /** For how long the permission to read it (or a part) has been missing; 0: it is not. */
+    readonly forbiddenSeconds: number
+    /** Calls to its registry, by what was asked. */
+    readonly calls: ReadonlyMap<string, number>
   }[]
   readonly certificates: readonly { readonly name: string; readonly expiresInSeconds: number }[]
   /** In the order of the settings. */
@@ -130,7 +134,11 @@ function declareMetrics(registry: Registry, version: string, read: (rows: Rows) 
   gauge('serai_snapshot_revision', 'The newest snapshot.', [], one(({ observed }) => observed.revision))
   gauge('serai_catalog_age_seconds', 'Since the last good reading of a catalog; no series before the first.', ['catalog'], ({ observed }) => observed.catalogs
     .flatMap(({ name, ageSeconds }) => (ageSeconds === undefined ? [] : [{ labels: { catalog: name }, value: ageSeconds }])))
-  counter('serai_catalog_errors_total', 'Readings of a catalog that failed.', ['catalog'], ({ observed }) => observed.catalogs
+  gauge('serai_catalog_forbidden_seconds', 'For how long the permission to read a catalog, or a part of it, has been missing; 0: it is not.', ['catalog'], ({ observed }) => observed.catalogs
+    .map(({ name, forbiddenSeconds }) => ({ labels: { catalog: name }, value: forbiddenSeconds })))
+  counter('serai_registry_calls_total', 'Calls to the registry of a catalog, by what was asked.', ['catalog', 'call'], ({ observed }) => observed.catalogs
+    .flatMap(({ name, calls }) => Array.from(calls, ([call, value]) => ({ labels: { catalog: name, call }, value }))))
+  counter('serai_catalog_errors_total', 'Readings of a catalog, or calls to its registry, that failed.', ['catalog'], ({ observed }) => observed.catalogs
     .map(({ name, errors }) => ({ labels: { catalog: name }, value: errors })))
   gauge('serai_certificate_expiry_seconds', 'Until the certificate for this name expires; negative when it has.', ['name'], ({ observed }) => observed.certificates
     .map(({ name, expiresInSeconds }) => ({ labels: { name }, value: expiresInSeconds })))

@@ -27,7 +27,7 @@ export const status: StatusView = {
   revision: 7,
   complete: true,
   workers: [{ id: 1, state: 'running', revision: 7, restarts: 0, connections: 3, exchanges: 1, heapBytes: 9_000_000 }, { id: 2, state: 'restarting', revision: 6, restarts: 1, connections: 0, exchanges: 0 }],
-  catalogs: [{ name: 'file', state: 'stale', readAt: since, ageSeconds: 12, errors: 2, problem: 'services.yaml:3: expected a list' }, { name: 'nomad', state: 'waiting', readAt: null, ageSeconds: null, errors: 0 }],
+  catalogs: [{ name: 'file', state: 'stale', answer: 'unreachable', readAt: since, ageSeconds: 12, errors: 2, problem: 'services.yaml:3: expected a list' }, { name: 'nomad', state: 'waiting', answer: 'none yet', readAt: null, ageSeconds: null, errors: 0 }],
   listeners: [{ name: 'http', address: '0.0.0.0:8080', tls: false }],
   config: { source: 'serai.yaml', loadedAt: since },
 }

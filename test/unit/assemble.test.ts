@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Instance } from '#src/catalog/catalog.ts'
+import { createClaims } from '#src/control/claims.ts'
 import { assemble } from '#src/control/assemble.ts'
 import type { Assembly, AssemblyMemory } from '#src/control/assemble.ts'
 import { describeRoutes, diffServices } from '#src/control/diff.ts'
@@ -14,6 +15,7 @@ const options: AssembleOptions = {
   defaultHost: '',
   defaultBalance: 'p2c',
   ownAddresses: [':8080', '127.0.0.1:9080'],
+  claims: createClaims({ claims: undefined, shared: [], operators: [] }),
   defaultPolicy: {
     retryAttempts: 2, retryTimeoutMs: 10_000, headTimeoutMs: 60_000, bodyTimeoutMs: 60_000, totalTimeoutMs: 0, upgrades: ['websocket'], ejectStatuses: [],
   },

@@ -9,7 +9,8 @@ import type { WorkerCounts } from '#src/observe/service-totals.ts'
 
 const observed: Observed = {
   revision: 7, ready: true, draining: false, problems: 3, workerRestarts: 1,
-  catalogs: [{ name: 'file', ageSeconds: 1.5, errors: 2 }, { name: 'nomad', ageSeconds: undefined, errors: 0 }],
+  catalogs: [{ name: 'file', ageSeconds: 1.5, errors: 2, forbiddenSeconds: 0, calls: new Map() },
+    { name: 'nomad', ageSeconds: undefined, errors: 0, forbiddenSeconds: 2, calls: new Map([['services', 7]]) }],
   certificates: [{ name: 'a.example.org', expiresInSeconds: 86_400 }],
   listeners: ['http', 'other'], accessDropped: 5,
 }
