@@ -159,7 +159,7 @@ test('no more connections than were asked for, however many calls', async () => 
   await using agent = await startAgent((_, response) => {
     waiting.push(response)
     most = Math.max(most, waiting.length)
-    setTimeout(() => { waiting.splice(waiting.indexOf(response), 1)[0]?.end('[]') }, 5)
+    setImmediate(() => setImmediate(() => { waiting.splice(waiting.indexOf(response), 1)[0]?.end('[]') }))
   })
   const client = new NomadClient({ address: findNomad({ address: agent.address }, {}), clock: systemClock, connections: { short: 3, waiting: 1 } })
   const results = await Promise.all(Array.from({ length: 30 }, () => client.get(services, never)))

@@ -1,5 +1,5 @@
 // Brings new instances to readiness: allocation, checks, one connection; each at the pace that readiness.ts and the budget allow.
-import type { InstanceHealth } from '../catalog.ts'
+import type { InstanceHealth } from '#src/catalog/catalog.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import type { NomadClient } from '#src/registry/nomad-client.ts'
 import type { AllocationReader } from './allocation-reader.ts'

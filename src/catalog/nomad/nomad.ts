@@ -1,5 +1,5 @@
 // The catalog `nomad`: Nomad's own service discovery as readings.
-import type { Catalog, Reading } from '../catalog.ts'
+import type { Catalog, Reading } from '#src/catalog/catalog.ts'
 import { readJob } from './check-definition.ts'
 import { NomadWatch } from './nomad-watch.ts'
 import type { NomadCatalogOptions } from './nomad-watch.ts'

@@ -1,5 +1,5 @@
 // Whether two readings say the same: what did not change are the same objects. Pure.
-import type { Reading } from '../catalog.ts'
+import type { Reading } from '#src/catalog/catalog.ts'
 
 export function sameReading(a: Reading, b: Reading): boolean {
   if (a.problems.length !== b.problems.length || !a.problems.every(({ service, reason, where }, at) => service === b.problems[at]?.service && reason === b.problems[at].reason && where === b.problems[at].where)) return false
