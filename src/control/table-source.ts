@@ -112,9 +112,14 @@ export class TableSource {
 
   /** Whether it is empty, not allowed or unreachable is what an operator looks for first. */
   #tellAnswer({ name, answer, state, problem }: KnownCatalog): void {
-    const fields = { catalog: name, answer, state, ...(problem === '' ? {} : { problem }) }
-    if (answer === 'read' || answer === 'empty') this.#options.log.info(fields, answer === 'empty' ? 'the catalog was read, and is empty' : 'the catalog was read')
-    else this.#options.log.warn(fields, answer === 'partly read' ? 'a part of the catalog cannot be read: it stays as it was' : `the catalog cannot be read: ${answer}; what is known stays in force`)
+    const { log } = this.#options
+    switch (answer) {
+      case 'none yet': break
+      case 'read': log.info({ catalog: name, answer, state }, 'the catalog was read'); break
+      case 'empty': log.info({ catalog: name, answer, state }, 'the catalog was read, and nothing is registered'); break
+      case 'partly read': log.warn({ catalog: name, answer, problem }, 'a part of the catalog cannot be read: it stays as it was'); break
+      default: log.warn({ catalog: name, answer, state, problem }, 'the catalog cannot be read: what is known of it stays in force')
+    }
   }
 
   /** Serves what was known before the restart, as far as somebody still listens there. */

@@ -28,7 +28,7 @@ function serai(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<En
 test('a config with five mistakes prints five, with positions, and exits with 2', async () => {
   const file = join(folder, 'five.yaml')
   writeFileSync(file, [
-    'listeners:', '  http: { address: 8080 }', 'client:', '  head: 10 apples', '  keepalive: 75s', 'workers: 900', 'claims: []', '',
+    'listeners:', '  http: { address: 8080 }', 'client:', '  head: 10 apples', '  keepalive: 75s', 'workers: 900', 'middlewares: {}', '',
   ].join('\n'))
   const { code, stdout, stderr } = await serai(['validate', file])
   assert.equal(code, 2)
@@ -38,7 +38,7 @@ test('a config with five mistakes prints five, with positions, and exits with 2'
     `${file}:4:9  client.head: "10 apples" is not a duration (expected e.g. 10s, 250ms, 1m30s)`,
     `${file}:5:3  client.keepalive: is not a known key (did you mean keepAlive?)`,
     `${file}:6:10  workers: 900 is out of range (expected auto, or 1 to 64)`,
-    `${file}:7:1  claims: is not built yet; leave it out`,
+    `${file}:7:1  middlewares: is not built yet; leave it out`,
     '5 mistakes',
     '',
   ])
