@@ -164,7 +164,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
     this.#phase = 'handshake'
     this.#kept = null
     this.#wire.hold()
-    this.#socket = shakeHands(this.#wire.socket, {
+    this.#socket = shakeHands(this.#wire.intoSocket(), {
       context, identity, first,
       done: (socket, client) => this.#guarded(socket, () => this.#secured(socket, identity, tls, client)),
       failed: (reason, detail) => this.#guarded(null, () => this.#fail(reason, detail)),

@@ -1,9 +1,11 @@
 // One TCP connection, either side: reads into the thread's buffers, writes with back-pressure, one error boundary.
 import net from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { getSystemErrorName } from 'node:util'
-import { RawWriter } from './raw-write.ts'
+import { HandleTransport } from './handle-transport.ts'
 import type { ReadBuffer, ReadBuffers } from './read-buffer.ts'
+import { onreadOf, readByEvents, SocketTransport } from './socket-transport.ts'
+import type { StreamHandle } from './stream-binding.ts'
+import type { Transport, TransportEvents } from './transport.ts'
 
 /** What a connection does with what happens on its wire. Any of these may throw: the wire then ends, and only it. */
 export interface WireOwner {
@@ -56,31 +58,25 @@ export type Accepted = TcpHandle | TLSSocket | Wire
 
 /** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
 const SMALL = 4096
-/** So much may wait in a TLS socket, which says only a turn later that all is written, before whoever has more must wait too. */
-const TLS_AHEAD = 64 * 1024
 
-export class Wire implements Source {
-  readonly socket: net.Socket
+export class Wire implements Source, TransportEvents {
   readonly #context: WireContext
   #owner: WireOwner
-  readonly #flushed: (error?: Error | null) => void
-  /** Undefined until it is connected, and where all writes go through the socket. */
-  #raw: RawWriter | undefined
+  #transport!: Transport
   readonly #decrypts: boolean
   /** The buffer that a long body is read into; null: the shared one. */
   #own: ReadBuffer | null = null
   /** The buffer that the next read goes into. */
   #reading: ReadBuffer
-  /** Whose octets wait in this wire's socket, and who may not read until they have gone. */
+  /** Whose octets wait in this wire's transport, and who may not read until they have gone. */
   #source: Source | null = null
   /** A buffer of a body that is over, but whose last octets this wire has not written yet. */
   #lastOfBody: ReadBuffer | null = null
-  /** The read callback is running: after it, and only then, the socket asks where the next read goes. */
+  /** The read callback is running: after it, and only then, the transport asks where the next read goes. */
   #inRead = false
   #copied = 0
   #holds = 0
   #gone = false
-  #error = ''
 
   /** A wire over an accepted connection, which it owns from now on; one that there is already only changes its owner. */
   static accept(context: WireContext, owner: WireOwner, accepted: Accepted): Wire {
@@ -88,56 +84,81 @@ export class Wire implements Source {
       accepted.#owner = owner
       return accepted
     }
-    if (accepted instanceof net.Socket) return new Wire(context, owner, (onread) => readByEvents(accepted, onread), true)
-    const wire = new Wire(context, owner, (onread) => {
-      const options = { handle: accepted, onread, allowHalfOpen: true }
-      return new net.Socket(options as unknown as net.SocketConstructorOpts)
-    })
-    wire.#writeRaw()
+    if (accepted instanceof net.Socket) {
+      const wire = new Wire(context, owner, true)
+      wire.#transport = new SocketTransport(accepted, wire, true)
+      readByEvents(accepted, wire)
+      return wire
+    }
+    const wire = new Wire(context, owner)
+    wire.#transport = new HandleTransport(accepted as unknown as StreamHandle, wire)
     return wire
   }
 
   /** Opens a connection as `dial` says; `connected` is called when it is there, `owner.onClose` when it fails. */
   static connect(context: WireContext, owner: WireOwner, dial: Dial, connected: () => void): Wire {
-    const wire = new Wire(context, owner, dial.open, dial.ready === 'secureConnect')
-    wire.socket.once(dial.ready, () => {
-      wire.#writeRaw()
+    const encrypts = dial.ready === 'secureConnect'
+    const wire = new Wire(context, owner, encrypts)
+    const socket = dial.open(onreadOf(wire))
+    const transport = new SocketTransport(socket, wire, encrypts)
+    wire.#transport = transport
+    socket.once(dial.ready, () => {
+      transport.writeRaw()
       wire.#guarded(connected)
     })
     return wire
   }
 
-  constructor(context: WireContext, owner: WireOwner, open: (onread: net.OnReadOpts) => net.Socket, decrypts = false) {
+  private constructor(context: WireContext, owner: WireOwner, decrypts = false) {
     this.#context = context
     this.#owner = owner
     this.#decrypts = decrypts
-    this.#flushed = () => this.#afterFlush()
-    const shared = context.buffers.shared
-    this.#reading = shared
-    this.socket = open({
-      // Asked after every read, so that the next one can go elsewhere.
-      buffer: () => {
-        this.#reading = this.#own ?? shared
-        return this.#reading.view
-      },
-      callback: (count) => {
-        const buffer = this.#reading
-        this.#inRead = true
-        try {
-          if (!this.#gone) this.#owner.onRead(buffer.raw, buffer.offset, buffer.offset + count)
-        } catch (error) {
-          this.#fail(error)
-        }
-        this.#inRead = false
-        return true
-      },
-    })
-    this.socket.on('end', () => this.#guarded(() => this.#owner.onEnd()))
-    this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#error = error.code ?? error.message
-    })
-    this.socket.on('close', () => this.#closed())
+    this.#reading = context.buffers.shared
   }
+
+  // ── what the transport says ──
+
+  memory(): Uint8Array {
+    this.#reading = this.#own ?? this.#context.buffers.shared
+    return this.#reading.view
+  }
+
+  read(count: number): void {
+    const buffer = this.#reading
+    this.#inRead = true
+    try {
+      if (!this.#gone) this.#owner.onRead(buffer.raw, buffer.offset, buffer.offset + count)
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#inRead = false
+  }
+
+  ended(): void {
+    this.#guarded(() => this.#owner.onEnd())
+  }
+
+  drained(): void {
+    if (this.#gone) return
+    this.#settle(false)
+    try {
+      this.#owner.onFlush()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  closed(error: string): void {
+    this.#gone = true
+    this.#settle(true)
+    if (this.#own !== null) {
+      this.#own = null
+      this.#context.buffers.drop() // the peer's transport may still be writing from it
+    }
+    this.#guarded(() => this.#owner.onClose(error))
+  }
+
+  // ── what its owner asks ──
 
   get gone(): boolean {
     return this.#gone
@@ -145,12 +166,12 @@ export class Wire implements Source {
 
   /** Nothing written waits in this process. */
   get flushed(): boolean {
-    return this.#raw === undefined ? this.socket.writableLength === 0 : this.#raw.waiting === 0
+    return this.#transport.flushed
   }
 
   /** The kernel would not take what was written last, nor anything after it. */
   get refused(): boolean {
-    return this.socket.errored !== null
+    return this.#transport.refused
   }
 
   /** This wire may not read at the moment. A TLS socket may all the same hand over what it has decrypted already (32 KiB at most). */
@@ -160,21 +181,22 @@ export class Wire implements Source {
 
   /** Octets that the kernel has not taken yet; it falls while a slow peer reads, even within one large write. */
   get unsent(): number {
-    const handle = (this.socket as unknown as { _handle: StreamHandle | null })._handle
-    return (handle?.writeQueueSize ?? 0) + (this.#decrypts ? (handle?._parent?.writeQueueSize ?? 0) : 0)
+    return this.#transport.unsent
   }
 
-  /** Whoever has more for this wire should wait. */
-  get #behind(): boolean {
-    if (!this.#decrypts) return !this.flushed
-    const waiting = this.socket.writableLength
-    if (waiting === 0) return false
-    const handle = (this.socket as unknown as { _handle: StreamHandle | null })._handle
-    return waiting > TLS_AHEAD || (handle?._parent?.writeQueueSize ?? 0) > 0
+  /** The other end's IP address; undefined when it is gone. */
+  get remoteAddress(): string | undefined {
+    return this.#transport.remoteAddress
+  }
+
+  /** The connection as a socket that reads nothing yet, for TLS to take over: this wire is over, and its owner hears no more of it. */
+  intoSocket(): net.Socket {
+    this.#gone = true
+    return this.#transport.intoSocket()
   }
 
   start(): void {
-    this.socket.resume()
+    this.#transport.resume()
   }
 
   /** Hands octets that were read already to the owner of now. */
@@ -182,29 +204,13 @@ export class Wire implements Source {
     if (!this.#gone && to > from) this.#owner.onRead(bytes, from, to)
   }
 
-  /** Not where TLS encrypts, which has a buffer of its own. */
-  #writeRaw(): void {
-    if (!this.#decrypts) this.#raw = RawWriter.of(this.socket, (status) => this.#taken(status))
-  }
-
   writeText(text: string): void {
-    if (this.#raw === undefined) this.socket.write(text, 'latin1', this.#flushed)
-    else this.#sent(this.#raw.text(text))
+    this.#transport.writeText(text)
   }
 
+  /** The octets must stay as they are until it is `flushed`. */
   writeBuffer(bytes: Buffer): void {
-    if (this.#raw === undefined) this.socket.write(bytes, this.#flushed)
-    else this.#sent(this.#raw.bytes(bytes))
-  }
-
-  #sent(error: number): void {
-    if (error !== 0) this.socket.destroy(systemError(error))
-  }
-
-  /** A write that had to wait is over. */
-  #taken(status: number): void {
-    if (status !== 0) this.socket.destroy(systemError(status))
-    else this.#afterFlush()
+    this.#transport.writeBytes(bytes)
   }
 
   /**
@@ -221,7 +227,7 @@ export class Wire implements Source {
       if (text !== '') this.writeText(text)
       this.writeBuffer(bytes.subarray(from, to))
     } else this.#writeCopy(text, bytes, from, to, encrypts)
-    if (this.#behind) this.#holdUntilFlushed(source)
+    if (this.#transport.behind) this.#holdUntilFlushed(source)
   }
 
   /** What it reads into a buffer of its own stays there until it reads on. */
@@ -278,43 +284,31 @@ export class Wire implements Source {
 
   /** Reading stops until `unhold` was called as often. */
   hold(): void {
-    if (this.#holds++ === 0) this.socket.pause()
+    if (this.#holds++ === 0) this.#transport.pause()
   }
 
   unhold(): void {
-    if (--this.#holds === 0 && !this.#gone) this.socket.resume()
+    if (--this.#holds === 0 && !this.#gone) this.#transport.resume()
   }
 
   /** Sends FIN after what was written. */
   end(): void {
-    this.socket.end()
+    this.#transport.end()
   }
 
   /** Sends what was written and ends the connection both ways: for a peer that has nothing more to say. */
   finish(): void {
-    this.socket.destroySoon()
+    this.#transport.finish()
   }
 
   /** Ends the connection at once; what was not sent is lost. */
   destroy(): void {
-    this.socket.destroy()
+    this.#transport.destroy()
   }
 
   /** Ends the connection so that the peer sees a reset, or TLS without its end: what it got is not complete. */
   reset(): void {
-    // Node cannot reset what has sent its FIN: it fails with EINVAL and keeps the descriptor for ever. And TLS it cannot reset at all.
-    if (this.socket.writableEnded || this.#decrypts) this.socket.destroy()
-    else this.socket.resetAndDestroy()
-  }
-
-  #afterFlush(): void {
-    if (!this.flushed || this.#gone) return
-    this.#settle(false)
-    try {
-      this.#owner.onFlush()
-    } catch (error) {
-      this.#fail(error)
-    }
+    this.#transport.reset()
   }
 
   #settle(gone: boolean): void {
@@ -333,16 +327,6 @@ export class Wire implements Source {
     source.unhold()
   }
 
-  #closed(): void {
-    this.#gone = true
-    this.#settle(true)
-    if (this.#own !== null) {
-      this.#own = null
-      this.#context.buffers.drop() // the peer's socket may still be writing from it
-    }
-    this.#guarded(() => this.#owner.onClose(this.#error))
-  }
-
   #guarded(callback: () => void): void {
     try {
       callback()
@@ -353,32 +337,6 @@ export class Wire implements Source {
 
   #fail(error: unknown): void {
     this.#context.boundaryError(error)
-    this.socket.destroy()
+    this.#transport.destroy()
   }
-}
-
-/** What is used of a socket's handle; that of TLS stands on the one of its connection. */
-interface StreamHandle {
-  readonly writeQueueSize?: number
-  readonly _parent?: StreamHandle
-}
-
-/** Reads a socket as `onread` would: node:tls heeds that only for sockets that it opens itself. The copy costs less than 0.2 µs (bench/README.md). */
-function readByEvents(socket: net.Socket, { buffer, callback }: net.OnReadOpts): net.Socket {
-  const next = buffer as () => Uint8Array
-  socket.on('data', (data: Buffer) => {
-    for (let at = 0; at < data.length && !socket.destroyed;) {
-      const into = next()
-      const count = data.copy(into, 0, at)
-      at += count
-      callback(count, into)
-    }
-  })
-  return socket
-}
-
-/** As node:net would have said it. */
-function systemError(number: number): NodeJS.ErrnoException {
-  const code = getSystemErrorName(number)
-  return Object.assign(new Error(`write ${code}`), { code, errno: number, syscall: 'write' })
 }

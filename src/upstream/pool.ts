@@ -80,7 +80,7 @@ export class Pool implements Home {
   }
 
   giveBack(connection: UpstreamConnection): boolean {
-    if (this.#retired || (this.#named && !this.#context.dialer.leadsTo(this.#origin, connection.wire.socket.remoteAddress))) return false
+    if (this.#retired || (this.#named && !this.#context.dialer.leadsTo(this.#origin, connection.wire.remoteAddress))) return false
     if (this.#waiters.size === 0 && this.#idle.length >= this.#context.limits.idle) return false
     this.#idle.push(connection)
     this.#wakeOne()

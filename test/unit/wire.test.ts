@@ -7,6 +7,7 @@ import { BODY_BYTES, ReadBuffers } from '#src/io/read-buffer.ts'
 import { Wire, type WireOwner } from '#src/io/wire.ts'
 import { settled } from '#test/support/settled.ts'
 import { until } from '#test/support/until.ts'
+import { startWires, wireKinds, type OpenWire, type WireKind } from '#test/support/wires.ts'
 
 class Owner implements WireOwner {
   received = 0
@@ -30,153 +31,139 @@ class Owner implements WireOwner {
   }
 }
 
-/** A server, and wires to it; `held` is the gauge of body octets, `mistakes` what reached the boundary. */
-async function startArena(): Promise<AsyncDisposable & {
+/** Wires of a kind; `held` is the gauge of body octets, `mistakes` what reached the boundary. */
+async function startArena(kind: WireKind): Promise<AsyncDisposable & {
   readonly mistakes: unknown[]
   readonly held: number
-  open(owner: Owner): Promise<{ readonly wire: Wire; readonly peer: net.Socket }>
+  open(owner: Owner): Promise<OpenWire>
 }> {
-  const server = net.createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
+  const wires = await startWires()
   const mistakes: unknown[] = []
   let held = 0
   const context = { buffers: new ReadBuffers((change) => (held += change)), boundaryError: (error: unknown) => void mistakes.push(error) }
-  const peers: net.Socket[] = []
   return {
     mistakes,
     get held() { return held },
-    async open(owner) {
-      const accepted = once(server, 'connection')
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const wire = Wire.connect(context, owner, { ready: 'connect', open: (onread) => net.connect({ port, host: '127.0.0.1', onread, allowHalfOpen: true }) }, resolve)
-      await promise
-      const [peer] = (await accepted) as [net.Socket]
-      peer.on('error', () => undefined)
-      peers.push(peer)
-      return { wire, peer }
-    },
-    async [Symbol.asyncDispose]() {
-      for (const peer of peers) peer.destroy()
-      server.close()
-      await once(server, 'close')
-    },
+    open: (owner) => wires.open(kind, context, owner),
+    [Symbol.asyncDispose]: () => wires[Symbol.asyncDispose](),
   }
 }
 
-test('a reset is seen as one', async () => {
-  await using arena = await startArena()
-  const owner = new Owner()
-  const { wire, peer } = await arena.open(owner)
-  peer.resume()
-  wire.reset()
-  const [error] = await once(peer, 'error') as [NodeJS.ErrnoException]
-  assert.equal(error.code, 'ECONNRESET')
-  await until(() => owner.closed === '', { what: 'onClose' })
-})
-
-test('a reset after our FIN lets go of the connection too', async () => {
-  await using arena = await startArena()
-  const owner = new Owner()
-  const { wire, peer } = await arena.open(owner)
-  peer.resume()
-  wire.end()
-  await once(peer, 'end')
-  wire.reset()
-  await until(() => owner.closed !== undefined, { what: 'onClose' })
-  await until(() => arena.mistakes.length === 0 && wire.gone, { what: 'the wire being gone' })
-})
-
-test('what the kernel refuses is known at once: nobody can have acted on it', async () => {
-  await using arena = await startArena()
-  const owner = new Owner()
-  const { wire, peer } = await arena.open(owner)
-  assert.equal(wire.refused, false)
-  peer.resetAndDestroy()
-  const due = performance.now() + 50
-  while (performance.now() < due) { /* the loop must not see the reset before the write does */ }
-  wire.writeText('POST / HTTP/1.1\r\n\r\n')
-  assert.equal(wire.refused, true)
-  await until(() => owner.closed !== undefined, { what: 'onClose' })
-})
-
-test('what the kernel took is not refused, though the peer has gone', async () => {
-  await using arena = await startArena()
-  const { wire, peer } = await arena.open(new Owner())
-  peer.end()
-  wire.writeText('POST / HTTP/1.1\r\n\r\n')
-  assert.equal(wire.refused, false)
-})
-
-for (const long of [false, true]) {
-  test(`a slow reader stops its source, ${long ? 'with a buffer of its own' : 'with copies'}; what waits is counted, and nothing is left when it has read`, async (t) => {
-    await using arena = await startArena()
-    const target = new Owner()
-    const source = new Owner()
-    const to = await arena.open(target)
-    const from = await arena.open(source)
-    source.read = (bytes, begin, end) => to.wire.pass('', bytes, begin, end, from.wire)
-    if (long) from.wire.readLongBody()
-    const PIECE = Buffer.alloc(1024 * 1024, 'x')
-    let sent = 0
-    const pump = (): void => {
-      while (sent < 64) if (sent++, !from.peer.write(PIECE)) return void from.peer.once('drain', pump)
-    }
-    pump()
-    await settled(() => source.received, 'the source')
-    assert.ok(source.received < 64 * PIECE.length, 'nothing held the source back')
-    assert.ok(from.wire.held)
-    t.diagnostic(`read ${source.received} of ${64 * PIECE.length} octets, ${arena.held} of them wait`)
-    assert.ok(arena.held > 0 && arena.held <= BODY_BYTES)
-    let got = 0
-    to.peer.on('data', (chunk: Buffer) => (got += chunk.length))
-    await until(() => got === 64 * PIECE.length, { what: 'all of it' })
-    assert.equal(from.wire.held, false)
-    from.wire.endBody(to.wire)
-    assert.equal(arena.held, 0)
+for (const kind of wireKinds) {
+  test(`${kind}: a reset is seen as one`, async () => {
+    await using arena = await startArena(kind)
+    const owner = new Owner()
+    const { wire, peer } = await arena.open(owner)
+    peer.resume()
+    wire.reset()
+    const [error] = await once(peer, 'error') as [NodeJS.ErrnoException]
+    assert.equal(error.code, 'ECONNRESET')
+    await until(() => owner.closed === '', { what: 'onClose' })
   })
 
-  test(`a reader that goes away leaves nothing counted and its source free, ${long ? 'with a buffer of its own' : 'with copies'}`, async () => {
-    await using arena = await startArena()
-    const target = new Owner()
-    const to = await arena.open(target)
-    const source = new Owner()
-    const from = await arena.open(source)
-    source.read = (bytes, begin, end) => to.wire.pass('', bytes, begin, end, from.wire)
-    if (long) from.wire.readLongBody()
-    for (let piece = 0; piece < 32; piece++) from.peer.write(Buffer.alloc(1024 * 1024, 'x'))
-    await until(() => from.wire.held, { what: 'the source being held' })
-    await settled(() => source.received, 'the source')
-    to.peer.resetAndDestroy()
-    await until(() => target.closed !== undefined, { what: 'the end of the reader' })
-    assert.equal(from.wire.held, false)
-    from.wire.endBody(to.wire)
-    assert.equal(arena.held, 0)
-    from.wire.destroy()
-    await until(() => source.closed !== undefined, { what: 'the end of the source' })
-    assert.equal(arena.held, 0)
+  test(`${kind}: a reset after our FIN lets go of the connection too`, async () => {
+    await using arena = await startArena(kind)
+    const owner = new Owner()
+    const { wire, peer } = await arena.open(owner)
+    peer.resume()
+    wire.end()
+    await once(peer, 'end')
+    wire.reset()
+    await until(() => owner.closed !== undefined, { what: 'onClose' })
+    await until(() => arena.mistakes.length === 0 && wire.gone, { what: 'the wire being gone' })
+  })
+
+  test(`${kind}: what the kernel refuses is known at once: nobody can have acted on it`, async () => {
+    await using arena = await startArena(kind)
+    const owner = new Owner()
+    const { wire, peer } = await arena.open(owner)
+    assert.equal(wire.refused, false)
+    peer.resetAndDestroy()
+    const due = performance.now() + 50
+    while (performance.now() < due) { /* the loop must not see the reset before the write does */ }
+    wire.writeText('POST / HTTP/1.1\r\n\r\n')
+    assert.equal(wire.refused, true)
+    await until(() => owner.closed !== undefined, { what: 'onClose' })
+  })
+
+  test(`${kind}: what the kernel took is not refused, though the peer has gone`, async () => {
+    await using arena = await startArena(kind)
+    const { wire, peer } = await arena.open(new Owner())
+    peer.end()
+    wire.writeText('POST / HTTP/1.1\r\n\r\n')
+    assert.equal(wire.refused, false)
+  })
+
+  for (const long of [false, true]) {
+    test(`${kind}: a slow reader stops its source, ${long ? 'with a buffer of its own' : 'with copies'}; what waits is counted, and nothing is left when it has read`, async (t) => {
+      await using arena = await startArena(kind)
+      const target = new Owner()
+      const source = new Owner()
+      const to = await arena.open(target)
+      const from = await arena.open(source)
+      source.read = (bytes, begin, end) => to.wire.pass('', bytes, begin, end, from.wire)
+      if (long) from.wire.readLongBody()
+      const PIECE = Buffer.alloc(1024 * 1024, 'x')
+      let sent = 0
+      const pump = (): void => {
+        while (sent < 64) if (sent++, !from.peer.write(PIECE)) return void from.peer.once('drain', pump)
+      }
+      pump()
+      await settled(() => source.received, 'the source')
+      assert.ok(source.received < 64 * PIECE.length, 'nothing held the source back')
+      assert.ok(from.wire.held)
+      t.diagnostic(`read ${source.received} of ${64 * PIECE.length} octets, ${arena.held} of them wait`)
+      assert.ok(arena.held > 0 && arena.held <= BODY_BYTES)
+      let got = 0
+      to.peer.on('data', (chunk: Buffer) => (got += chunk.length))
+      await until(() => got === 64 * PIECE.length, { what: 'all of it' })
+      assert.equal(from.wire.held, false)
+      from.wire.endBody(to.wire)
+      assert.equal(arena.held, 0)
+    })
+
+    test(`${kind}: a reader that goes away leaves nothing counted and its source free, ${long ? 'with a buffer of its own' : 'with copies'}`, async () => {
+      await using arena = await startArena(kind)
+      const target = new Owner()
+      const to = await arena.open(target)
+      const source = new Owner()
+      const from = await arena.open(source)
+      source.read = (bytes, begin, end) => to.wire.pass('', bytes, begin, end, from.wire)
+      if (long) from.wire.readLongBody()
+      for (let piece = 0; piece < 32; piece++) from.peer.write(Buffer.alloc(1024 * 1024, 'x'))
+      await until(() => from.wire.held, { what: 'the source being held' })
+      await settled(() => source.received, 'the source')
+      to.peer.resetAndDestroy()
+      await until(() => target.closed !== undefined, { what: 'the end of the reader' })
+      assert.equal(from.wire.held, false)
+      from.wire.endBody(to.wire)
+      assert.equal(arena.held, 0)
+      from.wire.destroy()
+      await until(() => source.closed !== undefined, { what: 'the end of the source' })
+      assert.equal(arena.held, 0)
+    })
+  }
+
+  test(`${kind}: a mistake in a callback ends that connection, and no other`, async () => {
+    await using arena = await startArena(kind)
+    const bad = new Owner()
+    bad.read = () => { throw new Error('mine') }
+    const fine = new Owner()
+    const one = await arena.open(bad)
+    const two = await arena.open(fine)
+    one.peer.write('x')
+    two.peer.write('x')
+    await until(() => bad.closed !== undefined && fine.received === 1, { what: 'the end of one' })
+    assert.equal((arena.mistakes as Error[])[0]?.message, 'mine')
+    assert.equal(two.wire.gone, false)
+    two.wire.destroy()
   })
 }
 
-test('a mistake in a callback ends that connection, and no other', async () => {
-  await using arena = await startArena()
-  const bad = new Owner()
-  bad.read = () => { throw new Error('mine') }
-  const fine = new Owner()
-  const one = await arena.open(bad)
-  const two = await arena.open(fine)
-  one.peer.write('x')
-  two.peer.write('x')
-  await until(() => bad.closed !== undefined && fine.received === 1, { what: 'the end of one' })
-  assert.equal((arena.mistakes as Error[])[0]?.message, 'mine')
-  assert.equal(two.wire.gone, false)
-  two.wire.destroy()
-})
-
 test('a connection that cannot be opened is closed with the code of the error', async () => {
-  await using arena = await startArena()
+  const mistakes: unknown[] = []
   const owner = new Owner()
-  const context = { buffers: new ReadBuffers(() => undefined), boundaryError: (error: unknown) => void arena.mistakes.push(error) }
+  const context = { buffers: new ReadBuffers(() => undefined), boundaryError: (error: unknown) => void mistakes.push(error) }
   Wire.connect(context, owner, { ready: 'connect', open: (onread) => net.connect({ port: 1, host: '127.0.0.1', onread }) }, () => assert.fail('connected'))
   await until(() => owner.closed === 'ECONNREFUSED', { what: 'onClose' })
 })
