@@ -33,18 +33,27 @@ export interface Peer {
   readonly instead: Instead
   /** The port of https that requests are sent to. */
   readonly redirectPort: number
-  /** What proxy/forwarding.ts last told an upstream of it. */
+  /** What was last told of it, to an upstream (proxy/forwarding.ts) and in the access log (proxy/account.ts). */
   readonly told: Told
 }
 
-/** Lines that are the same for each request of a connection that names the same authority. */
+/** Texts that are the same for each request of a connection that says the same of itself. */
 export interface Told {
+  /** What `lines` is made of. */
   authority: string | undefined
   version: RequestHead['version']
+  /** For upstreams. */
   lines: string
+  /** What `logged` is made of. */
+  client: string
+  protocol: string
+  host: string
+  userAgent: string
+  /** For the access log; '' before the first. */
+  logged: string
 }
 
-export const nothingTold = (): Told => ({ authority: undefined, version: '1.1', lines: '' })
+export const nothingTold = (): Told => ({ authority: undefined, version: '1.1', lines: '', client: '', protocol: '', host: '', userAgent: '', logged: '' })
 
 /** Why a head was not taken; 408 when it did not come in time. */
 export type Refused = HeadFault | { readonly status: 408; readonly reason: string }

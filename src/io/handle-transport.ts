@@ -87,7 +87,8 @@ export class HandleTransport implements Transport {
 
   finish(): void {
     this.#finishing = true
-    if (this.#finSent) this.destroy()
+    // What is closed sends its FIN: it need not be sent first when nothing waits.
+    if (this.#finSent || (this.#state === 'open' && this.#writer.waiting === 0)) this.destroy()
     else this.end()
   }
 

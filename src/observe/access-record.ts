@@ -5,27 +5,33 @@ export interface AccessRecord {
   readonly durationMs: number
   /** Until the response head came; -1 when none did. */
   readonly upstreamMs: number
-  /** The rightmost untrusted address. */
-  readonly client: string
-  /** The other end of the connection. */
-  readonly peer: string
-  readonly scheme: string
+  /** What `clientText` makes. */
+  readonly from: string
   readonly method: string
-  readonly host: string
   readonly path: string
   readonly query: string
-  readonly protocol: string
   readonly status: number
   /** Why it did not go as it should; '' when it did. */
   readonly reason: string
   readonly bytesIn: number
   readonly bytesOut: number
-  readonly service: string
-  readonly router: string
+  /** What `routeText` makes. */
+  readonly to: string
   readonly endpoint: string
   /** Endpoints that failed before `endpoint` was asked. */
   readonly tried: readonly string[]
   readonly requestId: string
+}
+
+/** What stays the same while a client asks on: made once for many lines. */
+export interface LoggedClient {
+  /** The rightmost untrusted address. */
+  readonly client: string
+  /** The other end of the connection. */
+  readonly peer: string
+  readonly scheme: string
+  readonly protocol: string
+  readonly host: string
   readonly userAgent: string
 }
 
@@ -43,22 +49,28 @@ function thousandths(ms: number): string {
 }
 
 /**
- * The line, with its end. `time` is ISO 8601. Only what may hold a character that JSON writes otherwise is tested for it: addresses are
- * addresses, a method is a token, and a host was parsed.
+ * The members that tell of the client. Only what may hold a character that JSON writes otherwise is tested for it: addresses are
+ * addresses, and a host was parsed.
  */
+export const clientText = ({ client, peer, scheme, protocol, host, userAgent }: LoggedClient): string =>
+  `"client":"${client}",${peer === client ? '' : `"peer":"${peer}",`}"protocol":"${protocol}","scheme":"${scheme}","host":"${host}","user_agent":${text(userAgent)}`
+
+/** The members that tell of the route: '' and '' when none took the request. */
+export const routeText = (service: string, router: string): string => `"service":${text(service)},"router":${text(router)}`
+
+/** The line, with its end. `time` is ISO 8601; a method is a token, and an endpoint an address. */
 export function accessLine(record: AccessRecord, time: string): string {
   const { query, reason, tried, upstreamMs } = record
   return (
-    `{"time":"${time}","client":"${record.client}","method":"${record.method}","host":"${record.host}","path":${text(record.path)}` +
+    `{"time":"${time}",${record.from},"method":"${record.method}","path":${text(record.path)}` +
     (query === '' ? '' : `,"query":${text(redacted(query))}`) +
-    `,"protocol":"${record.protocol}","scheme":"${record.scheme}","status":${record.status}` +
+    `,"status":${record.status}` +
     (reason === '' ? '' : `,"reason":${text(reason)}`) +
     `,"duration_ms":${thousandths(record.durationMs)}` +
     (upstreamMs < 0 ? '' : `,"upstream_ms":${thousandths(upstreamMs)}`) +
-    `,"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},"service":${text(record.service)},"router":${text(record.router)},"endpoint":"${record.endpoint}"` +
+    `,"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},${record.to},"endpoint":"${record.endpoint}"` +
     (tried.length === 0 ? '' : `,"tried":["${tried.join('","')}"]`) +
-    (record.peer === record.client ? '' : `,"peer":"${record.peer}"`) +
-    `,"request_id":${text(record.requestId)},"user_agent":${text(record.userAgent)}}\n`
+    `,"request_id":${text(record.requestId)}}\n`
   )
 }
 

@@ -1,8 +1,9 @@
 // What is told of an exchange: its access record, and the debug field for peers that may ask for it.
 import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseStream } from '#src/downstream/stream.ts'
-import type { AccessRecord } from '#src/observe/access-record.ts'
+import { clientText, routeText, type AccessRecord } from '#src/observe/access-record.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
+import { flat } from './flat.ts'
 import type { CompiledRoute } from './route.ts'
 
 /** An exchange as its account sees it. Times are of the worker's clock, in milliseconds. */
@@ -33,38 +34,51 @@ export interface ExchangeFacts {
 
 const protocols = { '1.0': 'HTTP/1.0', '1.1': 'HTTP/1.1', '2.0': 'HTTP/2.0' } as const
 
+const noneBefore: readonly string[] = []
+
 /** The endpoint that was asked last, and those that failed before it. */
 function asked({ endpoint, tried }: ExchangeFacts): { readonly last: string; readonly before: readonly string[] } {
+  if (tried.length === 0) return { last: endpoint?.address ?? '', before: noneBefore }
   const before = tried.map(({ address }) => address)
   return { last: endpoint?.address ?? before.pop() ?? '', before }
 }
 
 /** The exchange's line for the access log; `reason` is '' when it went as it should. */
 export function accessRecord(exchange: ExchangeFacts, status: number, reason: string, finishedAt: number): AccessRecord {
-  const { head, route, stream, startedAt, firstByteAt } = exchange
+  const { head, route, startedAt, firstByteAt } = exchange
   const { last, before } = asked(exchange)
   return {
     durationMs: finishedAt - startedAt,
     upstreamMs: firstByteAt === 0 ? -1 : firstByteAt - startedAt,
-    client: exchange.client,
-    peer: stream.peer.address,
-    scheme: stream.peer.scheme,
+    from: clientOf(exchange),
     method: head.method,
-    host: head.host,
     path: exchange.path === '' ? head.rawPath : exchange.path,
     query: head.query,
-    protocol: protocols[head.version],
     status,
     reason,
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,
-    service: route === null ? '' : route.service.key,
-    router: route === null ? '' : route.router,
+    to: route === null ? noRoute : route.logged,
     endpoint: last,
     tried: before,
     requestId: exchange.requestId,
-    userAgent: head.userAgent,
   }
+}
+
+const noRoute = routeText('', '')
+
+/** What the log says of the client; kept for its next request (bench/README.md). */
+function clientOf({ client, head, stream: { peer } }: ExchangeFacts): string {
+  const { told } = peer
+  const protocol = protocols[head.version]
+  if (told.logged === '' || told.client !== client || told.protocol !== protocol || told.host !== head.host || told.userAgent !== head.userAgent) {
+    told.client = client
+    told.protocol = protocol
+    told.host = head.host
+    told.userAgent = head.userAgent
+    told.logged = flat(clientText({ client, peer: peer.address, scheme: peer.scheme, protocol, host: head.host, userAgent: head.userAgent }))
+  }
+  return told.logged
 }
 
 /** `Serai-Debug: 1` from a trusted peer is answered with what happened: a line, or ''. */

@@ -3,6 +3,7 @@ import { isIP, type BlockList } from 'node:net'
 import { withoutFields } from '#src/http1/fields.ts'
 import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
 import type { Peer } from '#src/downstream/stream.ts'
+import { flat } from './flat.ts'
 
 /** The lines to add, and who the client is according to them. */
 export interface Forwarding {
@@ -24,12 +25,6 @@ export function forwarding(head: RequestHead, peer: Peer, via: string, requestId
     )
   }
   return `${told.lines}${requestId}\r\n`
-}
-
-/** The same text in one piece: V8 joins the pieces of a concatenation when it is first searched. */
-function flat(text: string): string {
-  text.indexOf('\0')
-  return text
 }
 
 /** Extends what a trusted peer says: the client is the rightmost address that is not itself trusted. */

@@ -1,5 +1,6 @@
 // Accounting for a head that never became an exchange: it is counted and logged like one.
 import type { Peer, Refused } from '#src/downstream/stream.ts'
+import { clientText, routeText } from '#src/observe/access-record.ts'
 import { countExchange } from '#src/observe/counters.ts'
 import type { Plane } from './plane.ts'
 
@@ -11,23 +12,17 @@ export function refusedRecord(plane: Plane, peer: Peer, fault: Refused): void {
   plane.log({
     durationMs: 0,
     upstreamMs: -1,
-    client: peer.address,
-    peer: peer.address,
-    scheme: peer.scheme,
+    from: clientText({ client: peer.address, peer: peer.address, scheme: peer.scheme, protocol: '', host: '', userAgent: '' }),
     method: '',
-    host: '',
     path: '',
     query: '',
-    protocol: '',
     status: fault.status,
     reason: fault.status === 408 ? 'client_head_timeout' : `malformed: ${fault.reason}`,
     bytesIn: 0,
     bytesOut: 0,
-    service: '',
-    router: '',
+    to: routeText('', ''),
     endpoint: '',
     tried: [],
     requestId: '',
-    userAgent: '',
   })
 }

@@ -3,7 +3,9 @@ import type { Refusal, RoutePolicy, Service } from '#src/snapshot.ts'
 import { balancerOf, type Balancer } from '#src/upstream/balance.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 import { createTargetSet, type TargetSet } from '#src/upstream/target.ts'
+import { routeText } from '#src/observe/access-record.ts'
 import type { Entry } from '#src/routing/table.ts'
+import { flat } from './flat.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 /** One service as this worker sees it. */
@@ -26,6 +28,8 @@ export interface CompiledRoute {
   readonly refuse: Refusal
   readonly targets: TargetSet
   readonly policy: RoutePolicy
+  /** What the access log says of it. */
+  readonly logged: string
 }
 
 export interface CompileContext {
@@ -61,7 +65,7 @@ export function compileService(service: Service, before: CompiledService | undef
   }
   const entries = service.routes.map((route) => ({
     match: route.match,
-    value: { service: compiled, router: route.router, refuse: route.refuse, targets: targetsOf(route.endpoints), policy: route.policy },
+    value: { service: compiled, router: route.router, refuse: route.refuse, targets: targetsOf(route.endpoints), policy: route.policy, logged: flat(routeText(service.key, route.router)) },
   }))
   return { service: compiled, entries }
 }

@@ -7,7 +7,7 @@ import { readFile, rename, rm, stat, mkdir } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
-import { accessLine } from '#src/observe/access-record.ts'
+import { accessLine, clientText, routeText } from '#src/observe/access-record.ts'
 import { createAccessSink } from '#src/observe/access-sink.ts'
 import { makeFolder } from '#test/support/folder.ts'
 import { DEADLINE_MS, until, within } from '#test/support/until.ts'
@@ -201,8 +201,9 @@ test('off takes everything and does nothing', async () => {
 test('every field of a record is documented', async () => {
   const page = await readFile(new URL('../../docs/access-log.md', import.meta.url), 'utf8')
   const line = accessLine({
-    durationMs: 1, upstreamMs: 1, client: '10.0.0.1', peer: '10.0.0.2', scheme: 'http', method: 'GET', host: 'a.example.org', path: '/', query: '?a=1', protocol: 'HTTP/1.1', status: 200,
-    reason: 'upstream_reset', bytesIn: 0, bytesOut: 0, service: 'web@file/default', router: 'default', endpoint: '127.0.0.1:9001', tried: ['127.0.0.1:9002'], requestId: 'x', userAgent: 'y',
+    from: clientText({ client: '10.0.0.1', peer: '10.0.0.2', scheme: 'http', protocol: 'HTTP/1.1', host: 'a.example.org', userAgent: 'y' }), to: routeText('web@file/default', 'default'),
+    durationMs: 1, upstreamMs: 1, method: 'GET', path: '/', query: '?a=1', status: 200, reason: 'upstream_reset', bytesIn: 0, bytesOut: 0,
+    endpoint: '127.0.0.1:9001', tried: ['127.0.0.1:9002'], requestId: 'x',
   }, '2026-01-02T03:04:05.000Z')
   const names = Object.keys(JSON.parse(line) as object)
   assert.ok(names.length > 15)
