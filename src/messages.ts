@@ -1,7 +1,7 @@
 // What the planes say to each other, beside the shared counters: plain data over the worker's message port.
 import { hash } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
-import type { DataPlaneSettings, Endpoint, Service, SnapshotSlice } from './snapshot.ts'
+import { isSecure, type DataPlaneSettings, type Endpoint, type Service, type SnapshotSlice } from './snapshot.ts'
 
 /** An endpoint that a worker saw failing; the other workers leave it out too. Milliseconds. */
 export interface Ejection {
@@ -98,8 +98,8 @@ export type FromWorker =
 
 /** What is observed of an endpoint is kept under this key: `scheme://address`, with what TLS does there otherwise than usual behind the scheme. */
 export function endpointKey({ scheme, tls }: Pick<Service, 'scheme' | 'tls'>, { address }: Pick<Endpoint, 'address'>): string {
-  if (scheme === 'http') return `http://${address}`
+  if (!isSecure(scheme)) return `${scheme}://${address}`
   const name = tls.serverName === '' ? '' : `+${tls.serverName}`
   const authority = tls.ca === '' ? '' : `+ca:${hash('sha256', tls.ca).slice(0, 16)}`
-  return `https${name}${authority}${tls.skipVerify ? '+unverified' : ''}://${address}`
+  return `${scheme}${name}${authority}${tls.skipVerify ? '+unverified' : ''}://${address}`
 }

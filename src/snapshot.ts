@@ -6,7 +6,13 @@ export type ServiceKey = string
 export type BalancePolicy = 'p2c' | 'rr' | 'least' | `hash:${string}`
 
 /** The protocol spoken to an upstream. */
-export type UpstreamScheme = 'http' | 'https'
+export type UpstreamScheme = 'http' | 'https' | 'h2c' | 'h2' | 'grpc' | 'grpcs'
+
+/** Whether TLS is spoken to upstreams of this scheme. */
+export const isSecure = (scheme: UpstreamScheme): boolean => scheme === 'https' || scheme === 'h2' || scheme === 'grpcs'
+
+/** Whether HTTP/2 is. */
+export const isHttp2 = (scheme: UpstreamScheme): boolean => scheme !== 'http' && scheme !== 'https'
 
 /** One address that a service's requests may go to. */
 export interface Endpoint {

@@ -87,7 +87,7 @@ const endpointView = z.strictObject({
 
 const serviceView = z.strictObject({
   key: z.string(),
-  scheme: z.enum(['http', 'https']),
+  scheme: z.enum(['http', 'https', 'h2c', 'h2', 'grpc', 'grpcs']),
   /** Its certificates are not verified: somebody's choice, and shown. */
   unverified: z.literal(true).exactOptional(),
   balance: z.string(),

@@ -1,6 +1,6 @@
 // What the admin API shows, made from what the control plane knows.
 import { formatAddress } from '#src/config/address.ts'
-import type { Endpoint, ListenerSettings, Service, Snapshot } from '#src/snapshot.ts'
+import { isSecure, type Endpoint, type ListenerSettings, type Service, type Snapshot, type UpstreamScheme } from '#src/snapshot.ts'
 import { endpointKey, type Ejection } from '#src/messages.ts'
 
 /** An ejection as the main thread heard of it. Wall clock, milliseconds. */
@@ -53,7 +53,7 @@ export interface EndpointRow {
 
 export interface ServiceRow {
   readonly key: string
-  readonly scheme: 'http' | 'https'
+  readonly scheme: UpstreamScheme
   readonly unverified?: true
   readonly balance: string
   readonly endpoints: EndpointRow[]
@@ -64,7 +64,7 @@ export function serviceViews({ services }: Snapshot, heard: ReadonlyMap<string, 
   return [...services.values()].map((service) => ({
     key: service.key,
     scheme: service.scheme,
-    ...(service.scheme === 'https' && service.tls.skipVerify && { unverified: true as const }),
+    ...(isSecure(service.scheme) && service.tls.skipVerify && { unverified: true as const }),
     balance: service.balance,
     endpoints: service.endpoints.map((endpoint) => endpointRow(service, endpoint, heard, since, slowStartMs, now)),
   }))

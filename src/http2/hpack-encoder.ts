@@ -142,7 +142,7 @@ export class HpackEncoder {
   #line(out: Buffer, at: number, line: string): number {
     const known = this.#numbers.get(line)
     if (known !== undefined) return writeInteger(out, at, INDEXED, 0x7f, 62 + this.#inserted - known)
-    const colon = line.indexOf(':')
+    const colon = line.indexOf(':', 1) // the first may begin a pseudo-header field
     const name = line.slice(0, colon).toLowerCase()
     const value = line.slice(colon + 1).trim()
     const size = name.length + value.length + 32

@@ -4,7 +4,7 @@ import type { OutgoingHead } from '#src/http1/response-text.ts'
 
 /** Why a request was not answered by an upstream; the access log's `reason`. */
 export type Reason =
-  | 'no_route' | 'not_ready' | 'route_problem' | 'service_gone' | 'no_endpoint' | 'overloaded' | 'bad_path' | 'upgrade_refused' | 'misdirected' | 'plain_http' | 'https_only'
+  | 'no_route' | 'not_ready' | 'route_problem' | 'service_gone' | 'no_endpoint' | 'overloaded' | 'bad_path' | 'bad_body' | 'upgrade_refused' | 'misdirected' | 'plain_http' | 'https_only'
   | 'connect_failed' | 'upstream_reset' | 'upstream_malformed' | 'upstream_head_timeout' | 'upstream_body_timeout' | 'total_timeout'
 
 const answers: Readonly<Record<Reason, readonly [status: number, words: string, retryAfterSeconds: number]>> = {
@@ -18,6 +18,7 @@ const answers: Readonly<Record<Reason, readonly [status: number, words: string, 
   misdirected: [421, 'this host needs a connection of its own, with TLS for its name', 0],
   plain_http: [400, 'plain HTTP was sent to a port that speaks TLS: use https', 0],
   https_only: [400, 'only https is served here, and the request names no host', 0],
+  bad_body: [400, 'the body is not what its content-type says', 0],
   bad_path: [400, 'the path is not acceptable', 0],
   connect_failed: [502, 'the service could not be reached', 0],
   upstream_reset: [502, 'the service broke off', 0],
@@ -42,6 +43,9 @@ export function answerFor(reason: Reason, method: string, fields: string): Answe
     body,
   }
 }
+
+/** What is said of a reason, for people. */
+export const wordsOf = (reason: Reason): string => answers[reason][1]
 
 /** The status that a reason answers with. */
 export const statusOf = (reason: Reason): number => answers[reason][0]

@@ -4,7 +4,7 @@ import { CHUNKED } from '#src/http1/body.ts'
 import { fieldValue } from '#src/http1/fields.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
-import { NO_LENGTH, UNKNOWN_LENGTH, type OutgoingHead } from '#src/http1/response-text.ts'
+import type { OutgoingHead } from '#src/http1/response-text.ts'
 import type { ClientGone, Instead, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
 import { cells, countExchange, attemptResults, type AttemptResult } from '#src/observe/counters.ts'
 import { matchRoute } from '#src/routing/match.ts'
@@ -15,10 +15,14 @@ import type { Waiter } from '#src/upstream/pool.ts'
 import { accessRecord, debugField, type ExchangeFacts } from './account.ts'
 import { answerFor, statusOf, type Reason } from './answers.ts'
 import { forwarding, trustedForwarding } from './forwarding.ts'
+import { grpcAnswer, grpcKindOf, grpcPatience, grpcTimeoutMs } from './grpc.ts'
+import { Base64Reader, grpcHead, GrpcWebReply } from './grpc-web.ts'
 import { cameByHttps, redirectToHttps } from './https-redirect.ts'
+import { reasonOf, resultOf, statusWhenGone } from './outcomes.ts'
+import { outgoingHead } from './outgoing.ts'
 import type { Plane } from './plane.ts'
 import { isIdempotent, mayRetry } from './retry.ts'
-import { requestText } from './request-text.ts'
+import { requestLines, requestText } from './request-text.ts'
 import type { CompiledRoute } from './route.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
@@ -28,8 +32,8 @@ const noEndpoints: readonly Endpoint[] = []
 export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, ExchangeFacts {
   deadline = 0
   bucketTick = 0
-  readonly stream: ResponseStream
-  readonly head: RequestHead
+  stream: ResponseStream
+  head: RequestHead
   readonly startedAt: number
   path = ''
   client: string
@@ -51,6 +55,9 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   #staleRepeated = false
   /** The request's body; null when it has none. */
   #upload: Upload | null = null
+  #isGrpc = false
+  /** The body comes in base64. */
+  #base64: Base64Reader | null = null
   #tunnel: Tunnel | null = null
   #upgrade = ''
   #queued = false
@@ -103,14 +110,16 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
     else if (isConnect(head)) return this.#refuse('upgrade_refused')
-    this.#text = requestText(head, path, peer.tls === null ? forwarded : forwarded + peer.tls.subjectField, this.#upgrade)
+    if (route.policy.totalTimeoutMs > 0) this.#endsAt = this.startedAt + route.policy.totalTimeoutMs
+    if (route.service.grpc) this.#beginGrpc()
+    if (this.#endsAt !== Number.POSITIVE_INFINITY) this.#arm()
+    const added = peer.tls === null ? forwarded : forwarded + peer.tls.subjectField
+    const { http2 } = route.service
+    this.#text = http2 ? requestLines(this.head, added) : requestText(head, path, added, this.#upgrade)
     if (head.contentLength !== 0) {
-      this.#upload = new Upload(this.stream.source, head.contentLength === CHUNKED ? 'chunks' : 'length', plane.buffers)
-      this.#upload.take(null, bytes, from, to, end, trailers)
-    }
-    if (route.policy.totalTimeoutMs > 0) {
-      this.#endsAt = this.startedAt + route.policy.totalTimeoutMs
-      this.#arm()
+      this.#upload = new Upload(this.stream.source, http2 ? 'frames' : head.contentLength === CHUNKED ? 'chunks' : 'length', plane.buffers)
+      this.requestBody(bytes, from, to, end, trailers)
+      if (this.#over) return
     }
     route.service.budget.deposit()
     // 4. An endpoint, and if need be another.
@@ -118,8 +127,26 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   }
 
   requestBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
-    if (!this.#over) this.#upload?.take(this.#connection, bytes, from, to, end, trailers)
+    if (this.#over) return
+    if (this.#base64 !== null) {
+      const decoded = this.#base64.read(bytes, from, to)
+      if (decoded === undefined || (end && !this.#base64.complete)) return this.#breakOff('bad_body')
+      this.#upload?.take(this.#connection, decoded.bytes, Base64Reader.from, decoded.to, end, trailers)
+    } else this.#upload?.take(this.#connection, bytes, from, to, end, trailers)
   }
+
+  /** A gRPC call: it may set a deadline of its own, and come from a browser. */
+  #beginGrpc(): void {
+    const kind = grpcKindOf(this.head)
+    if (kind === '') return
+    this.#isGrpc = true
+    this.#endsAt = Math.min(this.#endsAt, this.startedAt + grpcTimeoutMs(this.head))
+    if (kind === 'grpc') return
+    if (kind === 'web text') this.#base64 = new Base64Reader()
+    this.head = grpcHead(this.head, kind === 'web text')
+    this.stream = new GrpcWebReply(this.stream, kind === 'web text')
+  }
+
 
   clientGone(reason: ClientGone): void {
     if (this.#over) return
@@ -170,12 +197,15 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   }
 
   #send(route: CompiledRoute, connection: UpstreamStream): void {
-    const { headTimeoutMs, bodyTimeoutMs } = route.policy
     const { method, authority } = this.head
     const upload = this.#upload
+    const { policy, service: { http2 } } = route
+    const { headTimeoutMs, bodyTimeoutMs } = this.#isGrpc ? grpcPatience(policy, this.#endsAt, this.#plane.settings.tunnel.idleMs) : policy
     this.#connection = connection
-    const whole = upload === null || upload.ended
-    connection.begin(this, { method, upgrade: this.#upgrade, whole, headTimeoutMs, bodyTimeoutMs, text: this.#text, target: '', authority }, upload === null ? '' : upload.first)
+    connection.begin(this, {
+      method, upgrade: this.#upgrade, whole: upload === null || upload.ended, empty: upload === null, headTimeoutMs, bodyTimeoutMs,
+      text: this.#text, target: http2 ? this.path + this.head.query : '', authority,
+    }, upload === null ? '' : upload.first)
     upload?.sendRest(connection, isIdempotent(method))
   }
 
@@ -230,7 +260,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   responseHead(head: ResponseHead, bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     const { endpoint, route } = this
     if (this.#over || endpoint === null || route === null) return
-    if (head.status >= 200 && head.status < 300 && isConnect(this.head)) return this.#failTunnel()
+    if (head.status >= 200 && head.status < 300 && isConnect(this.head)) return this.#breakOff('upstream_malformed') // it would say that there is a tunnel
     this.firstByteAt = this.#plane.clock()
     this.#status = head.status
     this.#upload?.forget()
@@ -249,13 +279,6 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (end) this.#complete()
   }
 
-  /** To an extended CONNECT, 2xx would say that there is a tunnel. */
-  #failTunnel(): void {
-    const connection = this.#connection
-    this.upstreamFailed({ kind: 'malformed', detail: '2xx to an upgrade' })
-    connection?.cancel()
-  }
-
   #openTunnel(endpoint: Endpoint, head: ResponseHead, bytes: Buffer, from: number, to: number): void {
     const connection = this.#connection!
     this.#plane.deadlines.remove(this) // a tunnel has a time of its own
@@ -271,12 +294,9 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   }
 
   #outgoing(head: ResponseHead): OutgoingHead {
-    const bodiless = this.head.method === 'HEAD' || head.status === 204 || head.status === 304
-    const length =
-      head.announcedLength !== '' ? Number(head.announcedLength) : bodiless ? NO_LENGTH : head.contentLength >= 0 ? head.contentLength : UNKNOWN_LENGTH
     const date = head.hasDate ? '' : this.#plane.dateField()
     const hsts = this.#hstsField !== '' && fieldValue(head.fields, 'strict-transport-security') === undefined ? this.#hstsField : ''
-    return { status: head.status, reason: head.reason, fields: head.fields + date + hsts + debugField(this), length, bodiless }
+    return outgoingHead(head, this.head.method, date + hsts + debugField(this))
   }
 
   /** Only over TLS (RFC 6797 7.2). */
@@ -291,13 +311,15 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   }
 
   expired(): void {
-    const reason = this.#queued && this.#queuedUntil <= this.#endsAt ? 'overloaded' : 'total_timeout'
+    this.#breakOff(this.#queued && this.#queuedUntil <= this.#endsAt ? 'overloaded' : 'total_timeout')
+  }
+
+  /** It ends here, with an answer of ours if there was none. */
+  #breakOff(reason: Reason): void {
     this.#cancelUpstream()
-    if (this.#status === 0) this.#refuse(reason)
-    else {
-      this.stream.cut()
-      this.#finish(this.#status, 'total_timeout')
-    }
+    if (this.#status === 0) return this.#refuse(reason)
+    this.stream.cut()
+    this.#finish(this.#status, reason)
   }
 
   #arm(): void {
@@ -321,7 +343,8 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
 
   /** An answer of our own. */
   #refuse(reason: Reason): void {
-    const { head, body } = answerFor(reason, this.head.method, this.#plane.dateField() + this.#hstsField + debugField(this))
+    const fields = this.#plane.dateField() + this.#hstsField + debugField(this)
+    const { head, body } = this.#isGrpc || grpcKindOf(this.head) === 'grpc' ? grpcAnswer(reason, fields) : answerFor(reason, this.head.method, fields)
     this.bytesOut = head.bodiless ? 0 : body.length
     if (reason === 'overloaded') this.#plane.count('requests_refused_total', 1)
     this.#finish(statusOf(reason), reason)
@@ -375,18 +398,3 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
 
 /** It asks for a tunnel in the way of HTTP/2 (RFC 8441), which has no other answer than the tunnel, or none. */
 const isConnect = (head: RequestHead): boolean => head.version === '2.0' && head.upgrade !== ''
-
-const resultOf = {
-  connect: 'connect_failed', reset: 'reset', malformed: 'malformed', 'head timeout': 'timeout', 'body timeout': 'timeout',
-} as const satisfies Record<UpstreamFailure['kind'], AttemptResult>
-
-const reasonOf = {
-  connect: 'connect_failed',
-  reset: 'upstream_reset',
-  malformed: 'upstream_malformed',
-  'head timeout': 'upstream_head_timeout',
-  'body timeout': 'upstream_body_timeout',
-} as const satisfies Record<UpstreamFailure['kind'], Reason>
-
-/** What is logged when the client gets no answer of an upstream, where it is not simply gone. */
-const statusWhenGone: Partial<Record<ClientGone, number>> = { malformed_body: 400, client_body_timeout: 408, internal_error: 500 }

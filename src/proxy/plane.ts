@@ -3,7 +3,7 @@ import { BlockList, isIPv6 } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { endpointKey, type Ejection } from '#src/messages.ts'
-import type { DataPlaneSettings, Service, SnapshotSlice } from '#src/snapshot.ts'
+import { isHttp2, isSecure, type DataPlaneSettings, type Service, type SnapshotSlice } from '#src/snapshot.ts'
 import type { Peer } from '#src/downstream/stream.ts'
 import type { Deadlines } from '#src/io/deadlines.ts'
 import type { Outboxes } from '#src/io/outbox.ts'
@@ -21,7 +21,8 @@ import { eject, mayEjectForStatus, recordAnswer, recordFailure, recordSuccess } 
 import { Endpoint } from '#src/upstream/endpoint.ts'
 import { Names } from '#src/upstream/names.ts'
 import { pick } from '#src/upstream/pick.ts'
-import { Pool, type UpstreamContext } from '#src/upstream/pool.ts'
+import { Http2Pool } from '#src/upstream/http2-pool.ts'
+import { Pool, type EndpointPool, type UpstreamContext } from '#src/upstream/pool.ts'
 import type { Target } from '#src/upstream/target.ts'
 import type { Clock } from './clock.ts'
 import { compileService, type CompileContext, type CompiledRoute, type CompiledService } from './route.ts'
@@ -69,7 +70,7 @@ export class Plane implements TunnelHost {
   readonly #services = new Map<string, CompiledService>()
   readonly #endpoints = new Map<string, Endpoint>()
   /** A retired endpoint's pool lives as long as an exchange does that was on its way to it. */
-  readonly #pools = new WeakMap<Endpoint, Pool>()
+  readonly #pools = new WeakMap<Endpoint, EndpointPool>()
   readonly #upstream: UpstreamContext
   readonly #idPrefix = randomBytes(6).toString('hex')
   #requests = 0
@@ -181,9 +182,10 @@ export class Plane implements TunnelHost {
     const key = endpointKey(service, spec)
     let endpoint = this.#endpoints.get(key)
     if (endpoint === undefined) {
-      const origin = { host: spec.host, port: spec.port, tls: service.scheme === 'https' ? service.tls : null }
+      const http2 = isHttp2(service.scheme)
+      const origin = { host: spec.host, port: spec.port, tls: isSecure(service.scheme) ? service.tls : null, protocol: http2 ? 'h2' : 'http/1.1' } as const
       this.#endpoints.set(key, (endpoint = new Endpoint(key, spec)))
-      this.#pools.set(endpoint, new Pool(this.#upstream, origin))
+      this.#pools.set(endpoint, http2 ? new Http2Pool(this.#upstream, this.outboxes, origin) : new Pool(this.#upstream, origin))
     }
     return endpoint
   }
@@ -255,7 +257,7 @@ export class Plane implements TunnelHost {
   }
 
   /** The endpoint's connections. */
-  poolOf(endpoint: Endpoint): Pool {
+  poolOf(endpoint: Endpoint): EndpointPool {
     return this.#pools.get(endpoint)!
   }
 
@@ -269,7 +271,7 @@ export class Plane implements TunnelHost {
 
   failed(endpoint: Endpoint, service: CompiledService, failure: UpstreamFailure): void {
     if (failure.kind === 'malformed') this.count('malformed_responses_total', 1)
-    if (failure.kind === 'malformed' || (failure.kind === 'reset' && failure.stale) || ourOwn.includes(failure.detail)) return
+    if (failure.kind === 'malformed' || (failure.kind === 'reset' && (failure.stale || failure.untaken)) || ourOwn.includes(failure.detail)) return
     // `avoidUntil` is set by the failure just before: it spaces these messages.
     if (failure.kind === 'connect' && failure.detail === 'ECONNREFUSED' && endpoint.avoidUntil < this.clock()) this.#edges.nobodyListens(endpoint.key)
     this.#recordFailure(endpoint, service, `${failure.kind}: ${failure.detail}`, failure.kind === 'connect')

@@ -1,5 +1,5 @@
 // A service and its routes, compiled for one worker: what a request needs at hand, beside the observed state that outlives it.
-import type { Refusal, RoutePolicy, Service } from '#src/snapshot.ts'
+import { isHttp2, type Refusal, type RoutePolicy, type Service } from '#src/snapshot.ts'
 import { balancerOf, type Balancer } from '#src/upstream/balance.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 import { createTargetSet, type TargetSet } from '#src/upstream/target.ts'
@@ -13,6 +13,10 @@ export interface CompiledService {
   readonly key: string
   readonly source: Service
   readonly balancer: Balancer
+  /** Its endpoints speak HTTP/2. */
+  readonly http2: boolean
+  /** They speak gRPC. */
+  readonly grpc: boolean
   /** What `hash:…` hashes: `ip`, `path`, `header:name`, `cookie:name`; '' for other policies. */
   readonly hashOf: string
   /** Shared counters of this service (observe/counters.ts). */
@@ -47,6 +51,8 @@ export function compileService(service: Service, before: CompiledService | undef
     key: service.key,
     source: service,
     balancer: balancerOf(service.balance),
+    http2: isHttp2(service.scheme),
+    grpc: service.scheme === 'grpc' || service.scheme === 'grpcs',
     hashOf: service.balance.startsWith('hash:') ? service.balance.slice(5) : '',
     cells: context.cells(service.slot),
     endpoints,

@@ -75,7 +75,7 @@ export class Upload {
       connection.sendKept(kept[at]!, end, end ? this.#tail : '', this.#client)
     }
     if (this.ended && !begun && kept.length === 0) connection.sendKept('', true, this.#tail, this.#client)
-    if ((!repeatable && !connection.untaken) || this.#keptBytes > REPLAY_BYTES) this.forget()
+    if ((!repeatable && !connection.mayBeUntaken) || this.#keptBytes > REPLAY_BYTES) this.forget()
     if (this.ended) this.#client.endBody(connection.wire)
     this.#unhold()
   }

@@ -92,7 +92,7 @@ export const tagKeys: readonly TagKey[] = [
   ...later('router', 'priority listeners tls rawpath redirect.* strip.* prepend.* rewrite.* request.header.* response.header.* allow.* deny.*'),
   ...later('router', 'auth.basic.* auth.forward.* ratelimit.* inflight.* maxbody.* compress.* cors.* hsts.* mirror.* errors.* buffer.*'),
   { name: 'enable', scope: 'service', read: service('enable', boolean) },
-  { name: 'scheme', scope: 'service', read: service('scheme', oneOf(['http', 'https'], ['h2c', 'grpc', 'grpcs', 'tcp'])) },
+  { name: 'scheme', scope: 'service', read: service('scheme', oneOf(['http', 'https', 'h2c', 'h2', 'grpc', 'grpcs'], ['tcp'])) },
   { name: 'weight', scope: 'service', read: service('weight', integer(0, 1000)) },
   { name: 'balance', scope: 'service', read: service('balance', balancePolicy) },
   { name: 'upstream.tls.servername', scope: 'service', read: service('serverName', parseHost) },

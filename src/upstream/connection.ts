@@ -97,7 +97,7 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
   }
 
   /** The kernel took no octet of the request. */
-  get untaken(): boolean {
+  get mayBeUntaken(): boolean {
     return this.#untaken
   }
 
@@ -344,7 +344,7 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
   }
 }
 
-const nothingAsked: UpstreamRequest = { method: '', upgrade: '', whole: true, headTimeoutMs: 0, bodyTimeoutMs: 0, text: '', target: '', authority: '' }
+const nothingAsked: UpstreamRequest = { method: '', upgrade: '', whole: true, empty: true, headTimeoutMs: 0, bodyTimeoutMs: 0, text: '', target: '', authority: '' }
 const emptySpan = Buffer.alloc(0)
 
 /** Where the empty line after a head begins, or -1. */

@@ -12,6 +12,8 @@ export interface Origin {
   readonly port: number
   /** Null: in the clear. */
   readonly tls: UpstreamTls | null
+  /** What TLS offers by ALPN. */
+  readonly protocol: 'http/1.1' | 'h2'
 }
 
 /** The name to verify and to send for a request to `host` ('' when it named none); '' without TLS. */
@@ -51,7 +53,7 @@ export class Dialer {
           servername: net.isIP(serverName) === 0 ? serverName : '', // RFC 6066: an address is no server name
           checkServerIdentity: (_, certificate) => tls.checkServerIdentity(serverName, certificate),
           rejectUnauthorized: !skipVerify,
-          ALPNProtocols: ['http/1.1'],
+          ALPNProtocols: [origin.protocol],
         }
         return tls.connect(options).setNoDelay(true)
       },

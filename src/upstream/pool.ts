@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { Dialer, Origin } from './dial.ts'
 import { serverNameFor } from './dial.ts'
 import { UpstreamConnection, type ConnectionContext, type Home } from './connection.ts'
-import type { ResponseSink } from './stream.ts'
+import type { ResponseSink, UpstreamStream } from './stream.ts'
 
 /** What pools of a worker share. */
 export interface UpstreamContext extends ConnectionContext {
@@ -24,11 +24,29 @@ export interface Waiter {
  */
 export type Trust = 'any' | 'recent' | 'new'
 
+/** The connections of one endpoint, whatever it speaks. */
+export interface EndpointPool {
+  /** Connections that are open or being opened. */
+  readonly open: number
+  /** Connections that wait for a request. */
+  readonly idle: number
+  /** Exchanges that wait for a connection. */
+  readonly waiting: number
+  /**
+   * For a request to `host`: an attempt that is `ready` or waits for its connection (the sink hears `connected` or `upstreamFailed`),
+   * `queued` (the waiter is told when to ask again) or `full`.
+   */
+  acquire(sink: ResponseSink, waiter: Waiter, trust: Trust, host: string): UpstreamStream | 'queued' | 'full'
+  /** Takes a waiter out of the queue. */
+  leaveQueue(waiter: Waiter): void
+  /** No service names the endpoint any more: idle connections end, busy ones when their exchanges do. */
+  retire(): void
+}
+
 /** What `recent` means. */
 const RECENT_MS = 1000
 
-export class Pool implements Home {
-  /** Connections that are open or being opened. */
+export class Pool implements EndpointPool, Home {
   open = 0
   readonly #context: UpstreamContext
   readonly #origin: Origin
@@ -44,20 +62,14 @@ export class Pool implements Home {
     this.#named = isIP(origin.host) === 0
   }
 
-  /** Connections that wait for a request. */
   get idle(): number {
     return this.#idle.length
   }
 
-  /** Exchanges that wait for a connection. */
   get waiting(): number {
     return this.#waiters.size
   }
 
-  /**
-   * For a request to `host`: a connection that is `ready` or being opened (the sink hears `connected` or `upstreamFailed`),
-   * `queued` (the waiter is told when to ask again) or `full`.
-   */
   acquire(sink: ResponseSink, waiter: Waiter, trust: Trust, host: string): UpstreamConnection | 'queued' | 'full' {
     const serverName = serverNameFor(this.#origin, host)
     const idle = trust === 'new' ? undefined : this.#takeIdle(serverName, trust)
@@ -74,7 +86,6 @@ export class Pool implements Home {
     return 'queued'
   }
 
-  /** Takes a waiter out of the queue. */
   leaveQueue(waiter: Waiter): void {
     this.#waiters.delete(waiter)
   }
@@ -94,7 +105,6 @@ export class Pool implements Home {
     this.#wakeOne()
   }
 
-  /** No service names the endpoint any more: idle connections end, busy ones when their exchange does. */
   retire(): void {
     this.#retired = true
     while (this.#idle.length > 0) this.#idle.pop()!.close()

@@ -39,8 +39,10 @@ export interface UpstreamRequest {
   readonly method: string
   /** The protocol that it asks to change to, or ''. */
   readonly upgrade: string
-  /** It has no body to come. */
+  /** It has no body to come, other than what was kept of it. */
   readonly whole: boolean
+  /** It has no body at all. */
+  readonly empty: boolean
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   /** HTTP/1.1: all of the head, its empty line included. HTTP/2: its lines alone, without pseudo-header, connection and framing fields. */
@@ -58,8 +60,8 @@ export interface UpstreamStream {
   readonly source: Source
   /** The wire that octets passed to it wait in; null: what cannot go at once is copied. */
   readonly wire: Wire | null
-  /** Nobody can have acted on the request, and it is about to fail. */
-  readonly untaken: boolean
+  /** It may yet turn out that nobody has acted on the request: what is kept of its body has to stay at hand. */
+  readonly mayBeUntaken: boolean
   /** Begins the attempt: sends the head, and `first`, which is the beginning of an HTTP/1.1 body as it is framed. */
   begin(sink: ResponseSink, request: UpstreamRequest, first: string): void
   /**

@@ -7,7 +7,7 @@ import { service, startDataPlane, type DataPlane } from '#test/support/data-plan
 import { bodyOf, startClient, startPairBackend, type BackendRequest, type BackendResponse, type PairBackend, type PairClient, type Protocol } from '#test/support/pairs.ts'
 import { until } from '#test/support/until.ts'
 
-const pairs: readonly (readonly [Protocol, Protocol])[] = [['h1', 'h1'], ['h2', 'h1']]
+const pairs: readonly (readonly [Protocol, Protocol])[] = [['h1', 'h1'], ['h2', 'h1'], ['h1', 'h2'], ['h2', 'h2']]
 const MIB = 1024 * 1024
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 const settings = (same: DataPlaneSettings): DataPlaneSettings => ({ ...same, listeners: same.listeners.map((each) => ({ ...each, h2c: true })), client: { ...same.client, bodyMs: 3000 } })
@@ -21,7 +21,7 @@ for (const [down, up] of pairs) {
     before(async () => {
       plane = await startDataPlane({ workers: 1, settings })
       backend = await startPairBackend(up, (request, response) => handler(request, response))
-      plane.publish([service('web', [backend.address], { scheme: up === 'h1' ? 'http' : 'h2c' } as object)])
+      plane.publish([service('web', [backend.address], { scheme: up === 'h1' ? 'http' : 'h2c' })])
       await plane.settled()
       client = startClient(down, plane.port)
     })
@@ -160,7 +160,7 @@ for (const [down, up] of pairs) {
     })
 
     test('a service that is not there is a 502', async () => {
-      plane.publish([service('nowhere', ['127.0.0.1:1'], { scheme: up === 'h1' ? 'http' : 'h2c' } as object)])
+      plane.publish([service('nowhere', ['127.0.0.1:1'], { scheme: up === 'h1' ? 'http' : 'h2c' })])
       await plane.settled()
       const { status, body } = await client.ask({ host: 'nowhere.example.org' }).answer
       assert.equal(status, 502)

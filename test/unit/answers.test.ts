@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { answerFor, statusOf, type Reason } from '#src/proxy/answers.ts'
 
 const statuses: Readonly<Record<Reason, number>> = {
-  no_route: 404, not_ready: 503, route_problem: 503, service_gone: 503, no_endpoint: 503, overloaded: 503, bad_path: 400, misdirected: 421, plain_http: 400, https_only: 400, upgrade_refused: 501,
+  no_route: 404, not_ready: 503, route_problem: 503, service_gone: 503, no_endpoint: 503, overloaded: 503, bad_path: 400, bad_body: 400, misdirected: 421, plain_http: 400, https_only: 400, upgrade_refused: 501,
   connect_failed: 502, upstream_reset: 502, upstream_malformed: 502, upstream_head_timeout: 504, upstream_body_timeout: 504, total_timeout: 504,
 }
 

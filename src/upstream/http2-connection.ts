@@ -1,0 +1,220 @@
+// One HTTP/2 connection to an endpoint, which carries many attempts at once: its session on its wire, and how it ends.
+import { Outbox, type Outboxes } from '#src/io/outbox.ts'
+import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import { Wire, type Dial, type WireOwner } from '#src/io/wire.ts'
+import { CANCEL, errorName, REFUSED_STREAM } from '#src/http2/error-code.ts'
+import { kindOfResponseField, responseFields } from '#src/http2/response-fields.ts'
+import { Session, type SessionOwner } from '#src/http2/session.ts'
+import { ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE } from '#src/http2/settings.ts'
+import { STREAM_WINDOW } from '#src/http2/stream.ts'
+import type { ConnectionContext } from './connection.ts'
+import { Http2Attempt, type AttemptHome } from './http2-stream.ts'
+import type { ResponseSink } from './stream.ts'
+
+/** Attempts at once on one connection, if the endpoint does not want fewer: beyond it, another connection is opened. */
+const STREAMS = 100
+const HEAD_BYTES = 64 * 1024
+const HEAD_FIELDS = 200
+/** How long an answer to a PING may take. */
+const PONG_MS = 5000
+/** Ids are used up somewhere; long before that, another connection is opened. */
+const LAST_ID = 0x3fff_ffff
+
+/** What the connections of an endpoint belong to. */
+export interface Http2Home {
+  /** There is room for another attempt. */
+  roomIn(connection: Http2Connection): void
+  /** It takes no more attempts, or is no more. */
+  left(connection: Http2Connection): void
+}
+
+export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Timed {
+  deadline = 0
+  bucketTick = 0
+  readonly deadlines: Deadlines
+  readonly session: Session
+  readonly scheme: 'http' | 'https'
+  /** The name that its TLS was verified for; '' in the clear. */
+  readonly serverName: string
+  ready = false
+  why = ''
+  served = 0
+  lastRead = 0
+  readonly #context: ConnectionContext
+  readonly #home: Http2Home
+  readonly #wire: Wire
+  readonly #outbox: Outbox
+  /** Attempts that run or wait for the connection. */
+  readonly #attempts = new Set<Http2Attempt>()
+  #leaving = false
+  #gone = false
+  #pinged = false
+
+  constructor(context: ConnectionContext, outboxes: Outboxes, home: Http2Home, dial: Dial, serverName: string) {
+    this.#context = context
+    this.deadlines = context.deadlines
+    this.#home = home
+    this.serverName = serverName
+    this.scheme = dial.ready === 'secureConnect' ? 'https' : 'http'
+    context.opened()
+    context.deadlines.arm(this, context.connectMs)
+    this.#outbox = new Outbox(outboxes, (bytes) => {
+      this.#wire.writeBuffer(bytes)
+      return this.#wire.flushed
+    })
+    this.#wire = Wire.connect(context, this, dial, () => this.#connected())
+    this.session = new Session({
+      role: 'client', owner: this, outbox: this.#outbox, fields: responseFields, kindOf: kindOfResponseField,
+      limits: { fields: HEAD_FIELDS, bytes: HEAD_BYTES }, streams: 0,
+      settings: [[ENABLE_PUSH, 0], [INITIAL_WINDOW_SIZE, STREAM_WINDOW], [MAX_HEADER_LIST_SIZE, HEAD_BYTES]],
+      now: () => context.deadlines.now,
+      waiting: (change) => context.buffers.count(change),
+    })
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#wire.socket.remoteAddress
+  }
+
+  /** Attempts on it. */
+  get load(): number {
+    return this.#attempts.size
+  }
+
+  /** Whether it can take one more. */
+  get hasRoom(): boolean {
+    return !this.#leaving && !this.#gone && this.#attempts.size < Math.min(STREAMS, this.session.peer.maxConcurrentStreams)
+  }
+
+  /** An attempt of `sink`: begun at once, or when the connection is there. */
+  attempt(sink: ResponseSink): Http2Attempt {
+    const attempt = new Http2Attempt(this, sink)
+    this.#attempts.add(attempt)
+    if (this.ready) this.deadlines.disarm(this)
+    return attempt
+  }
+
+  left(attempt: Http2Attempt): void {
+    if (!this.#attempts.delete(attempt) || this.#gone) return
+    this.served++
+    if (this.#attempts.size === 0) this.#rest()
+    if (this.hasRoom) this.#home.roomIn(this)
+  }
+
+  /** Takes no more attempts; ends when there are none. */
+  retire(): void {
+    this.#leave()
+    if (this.#attempts.size === 0) this.#close('')
+  }
+
+  suspect(): void {
+    if (this.#pinged || this.#gone || !this.ready) return
+    this.#pinged = true
+    this.session.writer.ping(emptyPing, 0, false)
+    this.deadlines.arm(this, PONG_MS)
+  }
+
+  #connected(): void {
+    if (this.#gone) return
+    const { socket } = this.#wire
+    if (this.scheme === 'https' && (socket as unknown as { readonly alpnProtocol: string | false | null }).alpnProtocol !== 'h2') return this.#close('the upstream does not speak HTTP/2')
+    this.deadlines.disarm(this)
+    this.ready = true
+    this.#outbox.flush()
+    for (const attempt of [...this.#attempts]) attempt.connected()
+    if (this.#attempts.size === 0) this.#rest()
+  }
+
+  /** Nobody uses it: for a while it is kept. */
+  #rest(): void {
+    if (this.#leaving) this.#close('')
+    else if (this.ready && !this.#pinged) this.deadlines.arm(this, this.#context.keepAliveMs)
+  }
+
+  #leave(): void {
+    if (this.#leaving) return
+    this.#leaving = true
+    this.#home.left(this)
+  }
+
+  // ── its wire ──
+
+  onRead(bytes: Buffer, from: number, to: number): void {
+    if (this.#gone) return
+    this.lastRead++
+    this.session.read(bytes, from, to)
+  }
+
+  onFlush(): void {
+    if (this.#gone) return
+    this.#outbox.written()
+    this.session.drained()
+  }
+
+  onEnd(): void {
+    this.#close('closed by the upstream')
+  }
+
+  onClose(error: string): void {
+    this.#close(error === '' ? 'closed by the upstream' : error)
+  }
+
+  expired(): void {
+    if (!this.ready) this.#close('timeout')
+    else if (this.#pinged) this.#close('no answer to a PING')
+    else if (this.#attempts.size === 0) this.#close('')
+  }
+
+  // ── its session ──
+
+  opened(): void {
+    // Servers open no streams: we allow no pushes.
+  }
+
+  failed(code: number, reason: string): void {
+    this.why = `${errorName(code)}: ${reason}`
+    this.#outbox.flush()
+    this.#close(this.why)
+  }
+
+  goaway(lastId: number, code: number): void {
+    this.why = `GOAWAY ${errorName(code)}`
+    this.#leave()
+    const { streams } = this.session
+    for (const stream of [...streams.open.values()]) if (stream.id > lastId) streams.resetByPeer(stream, REFUSED_STREAM)
+    if (this.#attempts.size === 0) this.#close('')
+  }
+
+  settled(): void {
+    if (this.hasRoom) this.#home.roomIn(this)
+  }
+
+  pong(): void {
+    this.#pinged = false
+    if (this.#attempts.size === 0) this.#rest()
+    else this.deadlines.disarm(this)
+  }
+
+  emptied(): void {
+    if (this.session.streams.lastId >= LAST_ID) this.retire()
+  }
+
+  #close(why: string): void {
+    if (this.#gone) return
+    this.#gone = true
+    const { ready } = this
+    if (why !== '') this.why = why
+    this.deadlines.remove(this)
+    this.#leave()
+    this.#outbox.flush()
+    this.#outbox.close()
+    this.session.end(CANCEL)
+    // Those that had not begun.
+    for (const attempt of [...this.#attempts]) attempt.failed(ready ? { kind: 'reset', detail: this.why, stale: true, untaken: true } : { kind: 'connect', detail: this.why })
+    this.#attempts.clear()
+    this.ready = false
+    this.#wire.finish()
+  }
+}
+
+const emptyPing = Buffer.alloc(8)

@@ -1,0 +1,279 @@
+// One attempt on an HTTP/2 connection: the request as frames, its response checked strictly, and how it ended (RFC 9113 section 8).
+import { createHash } from 'node:crypto'
+import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import type { Source } from '#src/io/wire.ts'
+import { fieldValue, withoutFields } from '#src/http1/fields.ts'
+import type { ResponseHead } from '#src/http1/response-head.ts'
+import { CANCEL, errorName, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from '#src/http2/error-code.ts'
+import type { Field } from '#src/http2/field.ts'
+import { readTrailers } from '#src/http2/request-fields.ts'
+import { readResponse } from '#src/http2/response-fields.ts'
+import type { Session } from '#src/http2/session.ts'
+import type { Stream, StreamOwner } from '#src/http2/stream.ts'
+import type { ResponseSink, UpstreamFailure, UpstreamRequest, UpstreamStream, UpstreamTunnelSink } from './stream.ts'
+
+/** The connection of an attempt. */
+export interface AttemptHome {
+  readonly session: Session
+  readonly deadlines: Deadlines
+  readonly scheme: 'http' | 'https'
+  readonly ready: boolean
+  /** Why it ended, or is about to; ''. */
+  readonly why: string
+  /** It has answered requests, and nothing has come since this time (worker's clock, coarse). */
+  readonly served: number
+  readonly lastRead: number
+  /** A response did not come in time: is anybody there? */
+  suspect(): void
+  /** Another stream has its place now. */
+  left(attempt: Http2Attempt): void
+}
+
+/** Interim responses before the real one; more is an attack on our patience. */
+const MAX_INFORMATIONAL = 16
+/** Empty, with room on both sides for the framing of a chunk. */
+const nothing = Buffer.alloc(32)
+
+type Phase = 'new' | 'head' | 'body' | 'tunnel' | 'over'
+
+export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
+  deadline = 0
+  bucketTick = 0
+  readonly wire = null
+  readonly #home: AttemptHome
+  #sink: ResponseSink | null
+  #tunnel: UpstreamTunnelSink | null = null
+  #stream: Stream | null = null
+  #request: UpstreamRequest | null = null
+  #phase: Phase = 'new'
+  #begunAt = 0
+  #informational = 0
+  /** Octets of the body that were announced; below 0: it ends when it ends. */
+  #length = -1
+  #received = 0
+  #lastSent = -1
+
+  constructor(home: AttemptHome, sink: ResponseSink) {
+    this.#home = home
+    this.#sink = sink
+  }
+
+  get ready(): boolean {
+    return this.#home.ready
+  }
+
+  get source(): Source {
+    return this.#stream!
+  }
+
+  /** GOAWAY and REFUSED_STREAM can come until it has answered. */
+  get mayBeUntaken(): boolean {
+    return true
+  }
+
+  /** The connection is there. */
+  connected(): void {
+    this.#sink?.connected()
+  }
+
+  /** The connection did not come about. */
+  failed(failure: UpstreamFailure): void {
+    this.#fail(failure)
+  }
+
+  begin(sink: ResponseSink, request: UpstreamRequest): void {
+    const { session, deadlines, lastRead } = this.#home
+    this.#sink = sink
+    this.#request = request
+    this.#begunAt = lastRead
+    if (request.upgrade !== '' && !session.peer.connectProtocol) return this.#fail({ kind: 'malformed', detail: 'the upstream has no extended CONNECT (RFC 8441)' })
+    this.#phase = 'head'
+    const stream = session.open(this)
+    this.#stream = stream
+    this.#writeHead(stream.id, request)
+    deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
+    if (request.empty && request.upgrade === '') stream.localEnded()
+  }
+
+  #writeHead(id: number, { method, upgrade, text, target, authority, empty }: UpstreamRequest): void {
+    const { writer } = this.#home.session
+    const { encoder } = writer
+    const connect = upgrade !== ''
+    const lines = connect ? withoutFields(text, ofHandshake) : text
+    let at = writer.openBlock(lines.length + target.length + authority.length + 100)
+    const { bytes } = writer
+    at = encoder.plain(bytes, at, ':method', connect ? 'CONNECT' : method)
+    at = encoder.plain(bytes, at, ':scheme', this.#home.scheme)
+    at = encoder.plain(bytes, at, ':path', target)
+    at = encoder.lines(bytes, at, `:authority: ${authority}\r\n`)
+    if (connect) at = encoder.plain(bytes, at, ':protocol', upgrade)
+    writer.closeBlock(id, encoder.lines(bytes, at, lines), empty && !connect)
+  }
+
+  send(bytes: Buffer, from: number, to: number, end: boolean, tail: string, source: Source): void {
+    const stream = this.#stream
+    if (stream === null || stream.over) return
+    stream.send(bytes, from, to, end, tail, source)
+    if (end && this.#phase === 'head') this.#home.deadlines.arm(this, this.#request!.headTimeoutMs)
+  }
+
+  sendKept(piece: string | Buffer, end: boolean, tail: string, source: Source): void {
+    const bytes = typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece
+    this.send(bytes, 0, bytes.length, end, tail, source)
+  }
+
+  tunnel(sink: UpstreamTunnelSink): void {
+    this.#sink = null
+    this.#tunnel = sink
+    this.#home.deadlines.disarm(this)
+  }
+
+  end(): void {
+    this.send(nothing, 16, 16, true, '', this.#stream!)
+  }
+
+  cancel(): void {
+    this.#sink = null
+    this.#tunnel = null
+    this.#leave()
+    this.#stream?.reset(CANCEL)
+  }
+
+  // ── what comes ──
+
+  headers(fields: readonly Field[], count: number, tooLarge: boolean, end: boolean): void {
+    if (tooLarge) return this.#malformed('response head too large')
+    if (this.#phase === 'head') this.#readHead(fields, count, end)
+    else if (this.#phase === 'body') this.#readTrailers(fields, count, end)
+    else if (this.#phase === 'tunnel') this.#malformed('trailers in a tunnel')
+  }
+
+  #readHead(fields: readonly Field[], count: number, end: boolean): void {
+    const request = this.#request!
+    const head = readResponse(fields, count, end, request.method)
+    if (typeof head === 'string') return this.#malformed(head)
+    if (head.status < 200) {
+      if (++this.#informational > MAX_INFORMATIONAL) return this.#malformed('too many interim responses')
+      this.#sink?.informational(head)
+      return
+    }
+    if (request.upgrade !== '' && head.status < 300) return this.#openTunnel(head, request)
+    this.#length = head.announcedLength !== '' ? 0 : head.contentLength
+    this.#phase = 'body'
+    if (end) return this.#finish()?.responseHead(head, nothing, 16, 16, true, '')
+    this.#home.deadlines.arm(this, request.bodyTimeoutMs)
+    this.#sink?.responseHead(head, nothing, 16, 16, false, '')
+  }
+
+  /** As HTTP/1.1 would say it. */
+  #openTunnel(head: ResponseHead, request: UpstreamRequest): void {
+    this.#phase = 'tunnel'
+    const key = fieldValue(request.text, 'sec-websocket-key')
+    const accept = key === undefined ? '' : `Sec-WebSocket-Accept: ${acceptOf(key)}\r\n`
+    this.#sink?.responseHead({ ...head, status: 101, upgrade: request.upgrade, fields: accept + head.fields }, nothing, 16, 16, false, '')
+  }
+
+  #readTrailers(fields: readonly Field[], count: number, end: boolean): void {
+    const lines = readTrailers(fields, count)
+    if (lines === undefined || !end) return this.#malformed('malformed trailers')
+    if (this.#length >= 0 && this.#received !== this.#length) return this.#malformed('a body of another length than content-length')
+    this.#finish()?.responseBody(nothing, 16, 16, true, lines)
+  }
+
+  data(bytes: Buffer, from: number, to: number, end: boolean): void {
+    if (this.#phase === 'tunnel') {
+      if (to > from) this.#tunnel?.data(bytes, from, to)
+      if (end) this.#tunnel?.end()
+      return
+    }
+    if (this.#phase !== 'body') return this.#malformed('DATA before a response')
+    this.#received += to - from
+    if (this.#length >= 0 && (this.#received > this.#length || (end && this.#received !== this.#length))) {
+      return this.#malformed('a body of another length than content-length')
+    }
+    if (end) return this.#finish()?.responseBody(bytes, from, to, true, '')
+    this.#home.deadlines.arm(this, this.#request!.bodyTimeoutMs)
+    this.#sink?.responseBody(bytes, from, to, false, '')
+  }
+
+  gone(code: number): void {
+    const { why, served, lastRead } = this.#home
+    const refused = code === REFUSED_STREAM
+    const detail = why !== '' && !refused ? why : `RST_STREAM ${errorName(code)}`
+    // The connection was there already, and nothing has come since the request went: it may have been dead for long.
+    const stale = why !== '' && served > 0 && this.#phase === 'head' && lastRead === this.#begunAt
+    this.#fail({ kind: 'reset', detail, stale, untaken: refused })
+  }
+
+  unblocked(): void {
+    this.#lastSent = -1
+  }
+
+  localEnd(): void {
+    // The response may take its time.
+  }
+
+  closed(): void {
+    this.#leave()
+  }
+
+  expired(): void {
+    const stream = this.#stream
+    const request = this.#request
+    if (stream === null || request === null || this.#phase === 'over') return
+    if (this.#phase === 'head' && !stream.localClosed) {
+      // The request is still being sent: by a slow client, or to an upstream that opens no window.
+      if (stream.blocked && stream.sent === this.#lastSent) return this.#late('head timeout', 'the request was not taken in time')
+      this.#lastSent = stream.sent
+      this.#home.deadlines.arm(this, request.bodyTimeoutMs)
+    } else if (this.#phase === 'head') this.#late('head timeout', 'no response head in time')
+    else if (this.#phase !== 'body') return
+    else if (stream.held) this.#home.deadlines.arm(this, request.bodyTimeoutMs) // a client that does not read is not the upstream's fault
+    else this.#late('body timeout', 'no octet of the body in time')
+  }
+
+  #late(kind: 'head timeout' | 'body timeout', detail: string): void {
+    this.#home.suspect()
+    this.#stream?.reset(CANCEL)
+    this.#fail({ kind, detail })
+  }
+
+  #malformed(detail: string): void {
+    this.#stream?.reset(PROTOCOL_ERROR)
+    this.#fail({ kind: 'malformed', detail })
+  }
+
+  /** The response is complete; what the request still had to say nobody needs. */
+  #finish(): ResponseSink | null {
+    const sink = this.#sink
+    const stream = this.#stream
+    this.#sink = null
+    this.#leave()
+    if (stream !== null && !stream.over && !stream.localClosed) stream.reset(NO_ERROR)
+    return sink
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    if (this.#phase === 'over') return
+    const sink = this.#sink
+    const tunnel = this.#tunnel
+    this.#sink = null
+    this.#tunnel = null
+    this.#leave()
+    sink?.upstreamFailed(failure)
+    tunnel?.gone()
+  }
+
+  #leave(): void {
+    if (this.#phase === 'over') return
+    this.#phase = 'over'
+    this.#home.deadlines.remove(this)
+    this.#home.left(this)
+  }
+}
+
+/** What belongs to the upgrade of HTTP/1.1 alone (RFC 8441 5). */
+const ofHandshake: ReadonlySet<string> = new Set(['sec-websocket-key'])
+
+/** RFC 6455 4.2.2. */
+const acceptOf = (key: string): string => createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
