@@ -9,7 +9,7 @@ import { until } from '#test/support/until.ts'
 
 const same = (value: Buffer): Buffer => value
 const method = <Kind extends { readonly requestStream: boolean; readonly responseStream: boolean }>(name: string, kind: Kind): Kind & grpc.MethodDefinition<Buffer, Buffer> =>
-  ({ ...kind, path: `/test.Echo/${name}`, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same, originalName: name } as Kind & grpc.MethodDefinition<Buffer, Buffer>)
+  ({ ...kind, path: `/test.Echo/${name}`, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same, originalName: name })
 const unary = { requestStream: false, responseStream: false } as const
 const echo = {
   Unary: method('Unary', unary),
@@ -157,7 +157,7 @@ suite('gRPC', () => {
     const start = async (): Promise<grpc.Server> => {
       const next = new grpc.Server()
       next.addService({ Unary: echo.Unary }, { Unary: (call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => void setImmediate(() => done(null, call.request)) })
-      port = await new Promise<number>((resolve, reject) => next.bindAsync(`127.0.0.1:0`, grpc.ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))))
+      port = await new Promise<number>((resolve, reject) => next.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))))
       return next
     }
     const first = await start()
