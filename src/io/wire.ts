@@ -103,6 +103,7 @@ export class Wire implements Source, TransportEvents {
     const transport = new SocketTransport(socket, wire, encrypts)
     wire.#transport = transport
     socket.once(dial.ready, () => {
+      if (socket.destroyed) return // by the dial, which had a condition
       transport.writeRaw()
       wire.#guarded(connected)
     })

@@ -55,7 +55,9 @@ export class Dialer {
           rejectUnauthorized: !skipVerify,
           ALPNProtocols: [origin.protocol],
         }
-        return tls.connect(options).setNoDelay(true)
+        const socket = tls.connect(options).setNoDelay(true)
+        if (origin.protocol === 'h2') socket.once('secureConnect', () => demandHttp2(socket))
+        return socket
       },
     }
   }
@@ -77,6 +79,11 @@ export class Dialer {
       return Object.assign(new Error('the authorities to trust cannot be read'), { code: error instanceof Error ? `bad authorities: ${error.message}` : 'bad authorities' })
     }
   }
+}
+
+/** Without ALPN an upstream would take our frames for a malformed HTTP/1.1 request. */
+function demandHttp2(socket: tls.TLSSocket): void {
+  if (socket.alpnProtocol !== 'h2') socket.destroy(Object.assign(new Error('no h2 by ALPN'), { code: 'the upstream does not offer HTTP/2' }))
 }
 
 const MAX_CONTEXTS = 64

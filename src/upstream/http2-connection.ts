@@ -73,7 +73,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   }
 
   get remoteAddress(): string | undefined {
-    return this.#wire.socket.remoteAddress
+    return this.#wire.remoteAddress
   }
 
   /** Attempts on it. */
@@ -116,8 +116,6 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
 
   #connected(): void {
     if (this.#gone) return
-    const { socket } = this.#wire
-    if (this.scheme === 'https' && (socket as unknown as { readonly alpnProtocol: string | false | null }).alpnProtocol !== 'h2') return this.#close('the upstream does not speak HTTP/2')
     this.deadlines.disarm(this)
     this.ready = true
     this.#outbox.flush()
