@@ -21,6 +21,8 @@ export class HandleTransport implements Transport {
   #finishing = false
   #finSent = false
   #refused = false
+  /** libuv refuses to begin what it has begun. */
+  #reads = false
   #error = ''
 
   /** Owns the handle from now on. */
@@ -65,11 +67,13 @@ export class HandleTransport implements Transport {
   }
 
   pause(): void {
+    this.#reads = false
     if (this.#state !== 'closed') this.#handle.readStop()
   }
 
   resume(): void {
-    if (this.#state === 'closed') return
+    if (this.#reads || this.#state === 'closed') return
+    this.#reads = true
     const error = this.#handle.readStart()
     if (error !== 0) this.#fail(error, 'read')
   }

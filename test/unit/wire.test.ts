@@ -144,6 +144,19 @@ for (const kind of wireKinds) {
     })
   }
 
+  test(`${kind}: starting what has started changes nothing, in a callback or outside`, async () => {
+    await using arena = await startArena(kind)
+    const owner = new Owner()
+    const { wire, peer } = await arena.open(owner)
+    wire.start()
+    owner.read = () => wire.start()
+    peer.write('x')
+    await until(() => owner.received === 1, { what: 'the first octet' })
+    peer.write('y')
+    await until(() => owner.received === 2, { what: 'the second octet' })
+    assert.equal(wire.gone, false)
+  })
+
   test(`${kind}: a mistake in a callback ends that connection, and no other`, async () => {
     await using arena = await startArena(kind)
     const bad = new Owner()
