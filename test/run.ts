@@ -1,9 +1,9 @@
-// `npm test`: types, lint and architecture side by side, then every test; `--check` stops before the tests, paths run only those.
+// `npm test`: types, lint and architecture side by side, then every test; `--check` stops before the tests, `--real` runs what needs a real Nomad, paths run only those.
 import { spawn } from 'node:child_process'
 import { globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { describeRealServers } from './support/real-servers.ts'
+import { describeRealServers, realServer } from './support/real-servers.ts'
 
 /** One file of tests may take this long before it counts as hung. */
 const FILE_TIMEOUT_MS = 120_000
@@ -25,10 +25,16 @@ process.env['NODE_COMPILE_CACHE'] ??= 'node_modules/.cache/node'
 
 const asked = process.argv.slice(2)
 const paths = asked.filter((argument) => !argument.startsWith('-'))
-const unknown = asked.filter((argument) => argument.startsWith('-') && argument !== '--check')
+const unknown = asked.filter((argument) => argument.startsWith('-') && !['--check', '--real'].includes(argument))
 if (unknown.length > 0) {
-  console.error(`test/run.ts: unknown option ${unknown.join(' ')}; it takes --check, or paths of tests`)
+  console.error(`test/run.ts: unknown option ${unknown.join(' ')}; it takes --check, --real, or paths of tests`)
   process.exit(2)
+}
+
+const real = asked.includes('--real')
+if (real && realServer('nomad') === undefined) {
+  console.log('nomad is not on PATH: the tests on a real Nomad were not run. Install it and try again.')
+  process.exit(0)
 }
 
 const checks: readonly Stage[] = [
@@ -39,7 +45,7 @@ const checks: readonly Stage[] = [
 
 console.log(`node ${process.version}, ${availableParallelism()} cores; ${describeRealServers()}`)
 const outcomes: Outcome[] = []
-if (paths.length === 0) outcomes.push(...await Promise.all(checks.map(runQuietly)))
+if (paths.length === 0 && !real) outcomes.push(...await Promise.all(checks.map(runQuietly)))
 if (!asked.includes('--check')) outcomes.push(await runTests(paths.length > 0 ? paths.flatMap(testFiles) : testFiles('test')))
 
 const failed = outcomes.filter(({ ok }) => !ok).map(({ name }) => name)
@@ -64,7 +70,7 @@ async function runQuietly({ name, args }: Stage): Promise<Outcome> {
 async function runTests(files: readonly string[]): Promise<Outcome> {
   const begun = performance.now()
   console.log(`▶ tests: ${files.length} files`)
-  const options = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`]
+  const options = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${real ? 1 : Math.max(2, availableParallelism() - 1)}`]
   const ok = files.length > 0 && await succeeded(spawn(process.execPath, [...options, ...files], { stdio: 'inherit' }))
   const seconds = (performance.now() - begun) / 1000
   console.log(`${ok ? '✔' : '✖'} tests (${seconds.toFixed(1)} s)${files.length === 0 ? ': no test file there' : ''}`)
@@ -81,7 +87,7 @@ function succeeded(child: ReturnType<typeof spawn>): Promise<boolean> {
 /** The test files at or below a path; the architecture test has a stage of its own. */
 function testFiles(path: string): string[] {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path]
-  return globSync(`${path}/**/*.test.ts`).filter((file) => file !== 'test/architecture.test.ts').sort()
+  return globSync(`${path}/**/*.${real ? 'real' : 'test'}.ts`).filter((file) => file !== 'test/architecture.test.ts').sort()
 }
 
 function holdsTypeScript(folder: string): boolean {

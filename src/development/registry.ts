@@ -5,7 +5,8 @@
 //   … ask `http://${nomad.address}/v1/services` …
 //
 // Jobs are Nomad's own JSON, so that what runs here runs there. Tasks run for real: `raw_exec` starts processes, `mock_driver` nothing,
-// `drivers` adds others. Everything that can be done here by a method can be done over HTTP too.
+// `drivers` adds others. Everything that can be done here by a method can be done over HTTP too. On purpose not as Nomad does: checks more
+// often than every second are accepted, and nothing is written to disk.
 import { serveApi } from './http/server.ts'
 import type { ApiServer } from './http/server.ts'
 import type { Policy, Token, TokenKind } from './acl.ts'
