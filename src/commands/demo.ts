@@ -1,22 +1,29 @@
-// `serai demo`: sample services on this machine behind a real Serai, and a screen that says what to try.
+// `serai demo`: a small Nomad with sample jobs on this machine behind a real Serai, a screen that says what to try, and keys to try it with.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { request } from 'undici'
 import { formatAddress } from '#src/config/address.ts'
 import type { BindAddress } from '#src/config/address.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { formatMistakes } from '#src/config/mistake.ts'
 import { parseArguments, UsageError } from './command.ts'
 import type { Command, CommandIo } from './command.ts'
-import { writeFiles } from './demo/files.ts'
-import { startInstances } from './demo/instances.ts'
+import { demoConfig } from './demo/config.ts'
+import { followKeys } from './demo/keys.ts'
 import { claim, readAddress, withIpv6Loopback } from './demo/ports.ts'
+import { SampleCluster } from './demo/sample-cluster.ts'
 import { screen } from './demo/screen.ts'
 import { runWith } from './run.ts'
 
 const POLL_MS = 20
+/** Paths that answer once all samples are routed. */
+const SAMPLES = [['a.example.org', '/'], ['a.example.org', '/api'], ['shop.example.org', '/']] as const
 
 export const command: Command = {
   name: 'demo',
-  summary: 'sample services behind Serai on this machine, and what to try with them',
+  summary: 'a small Nomad with sample jobs behind Serai on this machine, and what to try with them',
   usage: [
     'serai demo [--http ADDRESS] [--admin ADDRESS]', '',
     '  --http    where Serai listens for requests (127.0.0.1:8080, and the same port of [::1])',
@@ -32,11 +39,11 @@ async function demo(argv: readonly string[], io: CommandIo): Promise<number> {
     io.stderr.write(`${free}\n`)
     return 1
   }
-  await using instances = await startInstances(({ name, pid, service }) => {
-    io.stdout.write(`${name} (pid ${pid}) has ended; the other instances of ${service} take its requests.\n`)
-  })
-  await using files = await writeFiles(instances.list, free.http, free.admin)
-  const loaded = loadConfig({ file: 'demo', text: files.config, env: {} })
+  await using cleanUp = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'serai-demo-'))
+  cleanUp.defer(() => rm(folder, { recursive: true, force: true }))
+  const cluster = cleanUp.use(await SampleCluster.start())
+  const loaded = loadConfig({ file: 'demo', text: demoConfig({ ...free, registry: cluster.address, folder: join(folder, 'state') }), env: {} })
   if (!loaded.ok) {
     io.stderr.write(`${formatMistakes(loaded.mistakes)}\n`)
     return 2
@@ -44,9 +51,9 @@ async function demo(argv: readonly string[], io: CommandIo): Promise<number> {
   const ending = new AbortController()
   const running = runWith(loaded.config, io).finally(() => { ending.abort() })
   const tell = async (): Promise<void> => {
-    if (!await isReady(free.admin, ending.signal)) return
-    const ports = { httpPort: free.http[0].port, adminPort: free.admin.port }
-    io.stdout.write(screen({ instances: instances.list, services: files.services, ...ports, startedMs: performance.now() }))
+    if (!await isServing(free, ending.signal)) return
+    io.stdout.write(screen({ cluster, httpPort: free.http[0].port, adminPort: free.admin.port, startedMs: performance.now() }))
+    cleanUp.use(followKeys({ input: process.stdin, cluster, say: (line) => { io.stdout.write(`${line}\n`) } }))
   }
   const [code] = await Promise.all([running, tell()])
   return code
@@ -89,15 +96,20 @@ async function claimPorts(asked: Asked): Promise<Claimed | string> {
   }
 }
 
-/** Waits until /ready says yes: true. The program ended first: false. */
-async function isReady(admin: BindAddress, ended: AbortSignal): Promise<boolean> {
-  const host = admin.host === '' ? '127.0.0.1' : admin.host
-  const url = `http://${formatAddress({ host, port: admin.port })}/ready`
+/** Waits until /ready says yes and every sample is routed: true. The program ended first: false. */
+async function isServing({ http: [http], admin }: Claimed, ended: AbortSignal): Promise<boolean> {
+  const at = ({ host, port }: BindAddress): string => `http://${formatAddress({ host: host === '' ? '127.0.0.1' : host, port })}`
+  if (!await answers(`${at(admin)}/ready`, undefined, ended)) return false
+  for (const [host, path] of SAMPLES) if (!await answers(`${at(http)}${path}`, host, ended)) return false
+  return true
+}
+
+async function answers(url: string, host: string | undefined, ended: AbortSignal): Promise<boolean> {
   while (!ended.aborted) {
     // Closed at once: an idle connection would be one to drain at the end.
-    const response = await fetch(url, { signal: ended, headers: { connection: 'close' } }).catch(() => undefined)
-    await response?.body?.cancel()
-    if (response?.ok === true) return true
+    const response = await request(url, { signal: ended, reset: true, headers: host === undefined ? {} : { host } }).catch(() => undefined)
+    await response?.body.dump()
+    if (response?.statusCode === 200) return true
     await setTimeout(POLL_MS)
   }
   return false

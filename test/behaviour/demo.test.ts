@@ -1,28 +1,28 @@
-// The demo: a newcomer starts it, tries what it says, kills an instance, adds a service, and ends it with Ctrl-C.
+// The demo: a newcomer starts it, tries what it says, deploys, scales, kills and stops with keys, and ends it with Ctrl-C.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { connect, get } from '#test/support/client.ts'
 import { runSerai } from '#test/support/serai.ts'
 import { until, within } from '#test/support/until.ts'
 
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 40_000
 
 interface Demo extends AsyncDisposable {
   readonly child: ChildProcess
   readonly said: () => string
   readonly http: number
   readonly admin: number
-  /** Path of the services file that it names. */
-  readonly services: string
+  /** `host:port` of its Nomad. */
+  readonly nomad: string
   readonly pids: readonly number[]
   readonly ended: Promise<number | null>
+  /** Presses a key and waits for the line that says what it did. */
+  press(key: string): Promise<string>
 }
 
 const PROGRAM = [process.execPath, 'src/main.ts', 'demo']
@@ -30,25 +30,28 @@ const THROUGH_NPM = ['npm', 'run', 'demo', '--']
 
 async function startDemo([file = '', ...args] = PROGRAM): Promise<Demo> {
   // A group of its own, as on a terminal: Ctrl-C is a signal to all of it.
-  const child = spawn(file, [...args, '--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(file, [...args, '--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
   const ended = once(child, 'close').then(([code]) => code as number | null)
   await until(() => output.includes('Ctrl-C stops') || child.exitCode !== null, { deadline: DEADLINE_MS, what: `the demo's screen; it said: ${output}` })
   const [, http, admin] = /localhost:(\d+) .*localhost:(\d+)/.exec(output) ?? assert.fail(`no addresses in: ${output}`)
-  const services = /edit (\S+)/.exec(output)?.[1] ?? ''
   return {
     child,
     said: () => output,
     http: Number(http),
     admin: Number(admin),
-    services,
+    nomad: /at http:\/\/(127\.0\.0\.1:\d+)\/v1/.exec(output)?.[1] ?? '',
     pids: [...output.matchAll(/\(pid (\d+)\)/g)].map(([, pid]) => Number(pid)),
     ended: within(ended, DEADLINE_MS, () => `the demo ending; it said: ${output}`),
+    async press(key) {
+      const before = output.length
+      child.stdin.write(key)
+      return until(() => output.slice(before).split('\n').slice(0, -1).find((line) => line.startsWith(`${key}  `))?.slice(3), { what: `a line about the key ${key}` })
+    },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null) child.kill('SIGKILL')
       await ended
-      if (services !== '') rmSync(dirname(services), { recursive: true, force: true })
     },
   }
 }
@@ -63,39 +66,73 @@ function lives(pid: number): boolean {
   }
 }
 
+/** Asks again and again until it is disposed; every answer's status and instance. */
+function watch(demo: Demo, host: string): Disposable & { readonly seen: Map<string, number> } {
+  const seen = new Map<string, number>()
+  let on = true
+  void (async () => {
+    while (on) {
+      const key = await get(demo.http, '/', host).then(({ status, text }) => (status === 200 ? /instance (\S+), version (\S+),/.exec(text)?.slice(1).join(' ') ?? '200' : `${status} ${text} after ${demo.said().slice(-200)}`), (error: unknown) => String(error))
+      seen.set(key, (seen.get(key) ?? 0) + 1)
+    }
+  })()
+  return { seen, [Symbol.dispose]() { on = false } }
+}
+
+const failures = (seen: ReadonlyMap<string, number>): string[] => [...seen.keys()].filter((key) => !/^(web|shop|api)\[/.test(key))
+
 test('what the screen promises holds, and Ctrl-C leaves nothing behind', async () => {
   await using demo = await startDemo()
-  assert.equal(demo.pids.length, 7)
-
+  assert.equal(demo.pids.length, 6)
   const seen = new Set<string | undefined>()
   for (let count = 0; count < 40; count++) seen.add((await get(demo.http, '/', 'a.example.org')).headers.get('sample-instance'))
-  assert.deepEqual([...seen].sort(), ['web-1', 'web-2'])
-  assert.match((await get(demo.http, '/api/x', 'a.localhost')).text, /^api: instance api-[12], pid \d+\n\nGET \/api\/x HTTP\/1\.1\n/)
+  assert.deepEqual([...seen].sort(), ['web[0]', 'web[1]'])
+  assert.match((await get(demo.http, '/api/x', 'a.localhost')).text, /^api: instance api\[[01]\], version v1, pid \d+\n\nGET \/api\/x HTTP\/1\.1\n/)
   const page = await get(demo.http, '/<b>', `a.localhost:${demo.http}`, 'Accept: text/html')
   assert.match(page.text, /<h1>web<\/h1>/)
   assert.doesNotMatch(page.text, /GET \/<b>/)
+  const services = await (await fetch(`http://${demo.nomad}/v1/services`)).json() as readonly { readonly Services: readonly object[] }[]
+  assert.equal(services[0]?.Services.length, 3)
 
-  const shares = new Map<string, number>()
-  for (let count = 0; count < 200; count++) {
-    const instance = (await get(demo.http, '/', 'shop.localhost')).headers.get('sample-instance') ?? ''
-    shares.set(instance, (shares.get(instance) ?? 0) + 1)
-  }
-  assert.deepEqual([...shares.keys()].sort(), ['canary', 'stable-1', 'stable-2'])
-  assert.ok((shares.get('canary') ?? 0) < 40, `the canary is a small share: ${JSON.stringify([...shares])}`)
+  assert.match(await demo.press('n'), /^new is being started/)
+  await until(async () => (await get(demo.http, '/', 'new.localhost')).status === 200, { deadline: DEADLINE_MS, what: 'the new service' })
+  assert.match(await demo.press('s'), /^api is being stopped/)
+  await until(async () => /^web/.test((await get(demo.http, '/api', 'a.localhost')).text) || (await get(demo.http, '/api', 'a.localhost')).status === 503, { deadline: DEADLINE_MS, what: 'api to be gone' })
 
-  process.kill(demo.pids[0] ?? assert.fail('no instance'), 'SIGTERM')
-  await until(() => demo.said().includes('web-1 (pid') && demo.said().includes('has ended'), { what: 'a line on the instance that ended' })
-  for (let count = 0; count < 40; count++) assert.equal((await get(demo.http, '/', 'a.example.org')).status, 200)
-
-  const text = readFileSync(demo.services, 'utf8')
-  writeFileSync(demo.services, text.replace(/^#(?= +(- name|tags|instances):)/gm, ''))
-  await until(async () => (await get(demo.http, '/', 'new.localhost')).status === 200, { what: 'the service that was added to the file' })
-
+  demo.child.stdin?.end()
   interrupt(demo)
   assert.equal(await demo.ended, 0, demo.said())
   assert.deepEqual(demo.pids.filter(lives), [])
-  assert.equal(existsSync(demo.services), false)
-  for (const port of [demo.http, demo.admin]) await assert.rejects(connect(port), /ECONNREFUSED/)
+  for (const port of [demo.http, demo.admin, Number(demo.nomad.split(':')[1])]) await assert.rejects(connect(port), /ECONNREFUSED/)
+})
+
+test('deploying, scaling and killing with keys loses no request', async () => {
+  await using demo = await startDemo()
+  using client = watch(demo, 'a.localhost')
+  assert.match(await demo.press('d'), /^version 2 of web is being deployed/)
+  await until(() => client.seen.has('web[0] v2') && client.seen.has('web[1] v2'), { deadline: DEADLINE_MS, what: `the new version; seen: ${JSON.stringify([...client.seen])}` })
+  await until(async () => /scaled to 3/.test(await demo.press('+')), { deadline: DEADLINE_MS, what: 'the deployment to be over' })
+  await until(() => client.seen.has('web[2] v2'), { deadline: DEADLINE_MS, what: 'a third instance' })
+  assert.match(await demo.press('k'), /was killed/)
+  const killed = client.seen.get('web[1] v2') ?? 0
+  await until(() => (client.seen.get('web[1] v2') ?? 0) > killed + 50, { what: 'the others to serve' })
+  assert.deepEqual(failures(client.seen), [])
+})
+
+test('a canary gets a small share, and its promotion loses no request', async () => {
+  await using demo = await startDemo()
+  using client = watch(demo, 'shop.localhost')
+  assert.match(await demo.press('p'), /^not now: no canaries to promote$/)
+  await demo.press('c')
+  await until(() => client.seen.has('shop[0] v2'), { deadline: DEADLINE_MS, what: 'the canary' })
+  const before = new Map(client.seen)
+  const since = (key: string): number => (client.seen.get(key) ?? 0) - (before.get(key) ?? 0)
+  await until(() => [...client.seen.keys()].reduce((sum, key) => sum + since(key), 0) > 300, { deadline: DEADLINE_MS, what: 'three hundred requests' })
+  const share = since('shop[0] v2') / [...client.seen.keys()].reduce((sum, key) => sum + since(key), 0)
+  assert.ok(share < 0.2, `the canary is a small share: ${share}`)
+  await until(async () => /^the canary of shop is promoted/.test(await demo.press('p')), { deadline: DEADLINE_MS, what: 'the canary to be healthy' })
+  await until(() => client.seen.has('shop[1] v2'), { deadline: DEADLINE_MS, what: 'the second instance of the new version' })
+  assert.deepEqual(failures(client.seen), [])
 })
 
 // A terminal sends SIGINT to npm and to the program, and npm then sends its own to the program, a millisecond later.
@@ -112,8 +149,9 @@ test('Ctrl-C under npm, which passes the signal on a second time, lets a running
 
 test('instances end when the demo is killed', async () => {
   await using demo = await startDemo()
-  const ports = [...readFileSync(demo.services, 'utf8').matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port))
-  assert.equal(new Set(ports).size, 7)
+  const lists = await Promise.all(['web', 'api', 'shop'].map(async (name) => (await fetch(`http://${demo.nomad}/v1/service/${name}`)).json() as Promise<readonly { readonly Port: number }[]>))
+  const ports = lists.flat().map(({ Port }) => Port)
+  assert.equal(new Set(ports).size, 6)
   demo.child.kill('SIGKILL')
   await demo.ended
   // Not by pid: who inherits a dead process's children may take its time to collect them.

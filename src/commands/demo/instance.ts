@@ -1,25 +1,31 @@
 // The program of one sample instance, a process of its own so that it can be killed: answers with who it is and what it received.
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { setTimeout as later } from 'node:timers'
 
+/** A program that has started but does not listen yet is what an ingress must not send requests to. */
+const START_MS = 500
 const SLOW_CHUNKS = 5
-const [service = '', name = ''] = process.argv.slice(2)
-const who = `${service}: instance ${name}, pid ${process.pid}`
+const { NOMAD_JOB_NAME: service = '', NOMAD_ALLOC_NAME = '', NOMAD_PORT_http: port = '', VERSION = '' } = process.env
+const name = `${service}${/\[\d+\]$/.exec(NOMAD_ALLOC_NAME)?.[0] ?? ''}`
+const who = `${service}: instance ${name}, version ${VERSION}, pid ${process.pid}`
 
 const server = createServer((request, response) => {
   request.resume()
   response.setHeader('Sample-Instance', name)
-  if (request.url === '/slow') answerSlowly(response)
+  if (request.url === '/health') response.end('healthy\n')
+  else if (request.url === '/slow') answerSlowly(response)
   else answer(request, response)
 })
-server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
+later(() => { server.listen(Number(port), '127.0.0.1') }, START_MS)
 
-// Ctrl-C reaches the whole group of processes; an instance ends only with the demo, so that running requests can finish.
-process.on('SIGINT', () => undefined)
+// Nomad's signal: running requests may finish. Ctrl-C on the terminal does not come here, an instance leads a group of its own.
+process.once('SIGINT', () => { server.close(() => { process.disconnect?.() }) })
+// The demo has ended, in whatever way.
 process.once('disconnect', () => {
   server.close()
   server.closeAllConnections()
+  process.exit(0)
 })
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -58,7 +64,7 @@ function page(received: string): string {
 <html lang="en"><meta charset="utf-8"><title>${service}</title>
 <body style="font: 1rem/1.5 system-ui; max-width: 50rem; margin: 3rem auto; padding: 0 1rem">
 <h1>${service}</h1>
-<p>Instance <b>${name}</b>, process ${process.pid}. Reload to be balanced again.</p>
+<p>Instance <b>${name}</b>, version ${VERSION}, process ${process.pid}. Reload to be balanced again.</p>
 <p>What this instance received:</p>
 <pre style="background: #8882; padding: 1rem; overflow-x: auto">${escaped}</pre>
 <p><a href="/">/</a> · <a href="/api">/api</a> · <a href="/headers">/headers</a> · <a href="/slow">/slow</a></p>

@@ -17,7 +17,7 @@ export function listNodes(request: ApiRequest): Promise<Answer> | Answer {
     watch: ['nodes'],
     index,
     answer: () => {
-      const page = pageOf(store.all('nodes'), query, ({ id }) => id, nodeStubJson)
+      const page = pageOf(store.all('nodes').filter(({ id }) => id.startsWith(query.get('prefix') ?? '')), query, ({ id }) => id, nodeStubJson)
       return isPage(page) ? json(page.elements.map(nodeStubJson), { index: index(), ...(page.nextToken === undefined ? {} : { nextToken: page.nextToken }) }) : page
     },
   })

@@ -14,12 +14,14 @@ export function listJobs(request: ApiRequest): Promise<Answer> | Answer {
   const { namespace, caller, query, cluster: { store } } = request
   const readable = store.all('namespaces').map(({ name }) => name).filter((name) => caller.may(name, 'list-jobs'))
   if (namespace === '*' ? readable.length === 0 : !readable.includes(namespace)) return DENIED
+  const prefix = query.get('prefix') ?? ''
   const index = (): number => Math.max(store.indexOf('jobs'), 1)
   return blocking(request, {
     watch: ['jobs'],
     index,
     answer: () => {
       const jobs = store.all('jobs').filter(({ Namespace }) => (namespace === '*' ? readable.includes(Namespace) : Namespace === namespace))
+        .filter(({ ID }) => ID.startsWith(prefix))
         .sort((a, b) => (a.Namespace === b.Namespace ? (a.ID < b.ID ? -1 : 1) : (a.Namespace < b.Namespace ? -1 : 1)))
       const stub = (job: (typeof jobs)[number]): object => jobStubJson(job, store.allocationsOf(job.Namespace, job.ID))
       const page = pageOf(jobs, query, ({ Namespace, ID }) => `${Namespace}.${ID}`, stub)

@@ -99,6 +99,8 @@ export class Operations {
   promote(id: string): Evaluation {
     const deployment = this.deployment(id)
     const allocations = this.#store.allocationsOf(deployment.namespace, deployment.job.ID)
+    if (deployment.status !== 'running') throw new Refused(500, 'can\'t promote terminal deployment')
+    if (Object.values(deployment.groups).every(({ desiredCanaries, promoted }) => desiredCanaries === 0 || promoted)) throw new Refused(500, 'no canaries to promote')
     const lacking = Object.entries(deployment.groups).filter(([, group]) => group.desiredCanaries > 0 && healthyCanaries(group, allocations) < group.desiredCanaries)
     if (lacking.length > 0) {
       const lines = lacking.map(([name, group]) => `\t* Task group "${name}" has ${healthyCanaries(group, allocations)}/${group.desiredCanaries} healthy allocations`)

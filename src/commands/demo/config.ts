@@ -1,0 +1,26 @@
+// What the demo configures: the program's own keys, with the Nomad catalog at the demo's registry.
+import { formatAddress } from '#src/config/address.ts'
+import type { BindAddress } from '#src/config/address.ts'
+
+export interface DemoPlaces {
+  readonly http: readonly BindAddress[]
+  readonly admin: BindAddress
+  /** `host:port` of the registry. */
+  readonly registry: string
+  /** Where the state is kept. */
+  readonly folder: string
+}
+
+/** The text of the config. */
+export function demoConfig({ http, admin, registry, folder }: DemoPlaces): string {
+  const listeners = Object.fromEntries(http.map((address, at) => [at === 0 ? 'http' : `http-${at + 1}`, { address: formatAddress(address) }]))
+  // JSON is YAML. The access log would bury the screen; on a terminal nobody waits for a lame duck.
+  return JSON.stringify({
+    listeners,
+    admin: { address: formatAddress(admin) },
+    catalogs: { nomad: { address: `http://${registry}`, namespaces: ['default'] } },
+    stop: { lameDuck: '0s', drain: '5s' },
+    state: { path: folder },
+    log: { level: 'warn', access: { target: 'off' } },
+  })
+}
