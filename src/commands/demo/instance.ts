@@ -17,15 +17,18 @@ const server = createServer((request, response) => {
   else if (request.url === '/slow') answerSlowly(response)
   else answer(request, response)
 })
-later(() => { server.listen(Number(port), '127.0.0.1') }, START_MS)
+const starting = later(() => { server.listen(Number(port), '127.0.0.1') }, START_MS)
 
 // Nomad's signal: running requests may finish. Ctrl-C on the terminal does not come here, an instance leads a group of its own.
-process.once('SIGINT', () => { server.close(() => { process.disconnect?.() }) })
+process.once('SIGINT', () => {
+  clearTimeout(starting)
+  server.close(() => { process.disconnect?.() })
+})
 // The demo has ended, in whatever way.
 process.once('disconnect', () => {
+  clearTimeout(starting)
   server.close()
   server.closeAllConnections()
-  process.exit(0)
 })
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
