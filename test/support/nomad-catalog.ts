@@ -1,0 +1,61 @@
+// A Nomad catalog on a registry of its own, with a gateway between them, for tests that watch it from outside.
+import { createAddressPolicy } from '#src/catalog/address-policy.ts'
+import type { Catalog } from '#src/catalog/catalog.ts'
+import { connectOnce } from '#src/catalog/connect-gate.ts'
+import { createNomadCatalog } from '#src/catalog/nomad/nomad.ts'
+import { startRegistry } from '#src/development/registry.ts'
+import type { Registry, RegistryOptions } from '#src/development/registry.ts'
+import { systemClock } from '#src/registry/clock.ts'
+import type { Clock } from '#src/registry/clock.ts'
+import { NomadClient } from '#src/registry/nomad-client.ts'
+import { startGateway } from './registry-gateway.ts'
+import type { Gateway } from './registry-gateway.ts'
+
+export interface NomadUnderTest extends AsyncDisposable {
+  readonly nomad: Registry
+  readonly gateway: Gateway
+  readonly client: NomadClient
+  readonly catalog: Catalog
+  readonly logs: readonly string[]
+}
+
+export interface NomadUnderTestOptions {
+  readonly registry?: RegistryOptions
+  readonly namespaces?: readonly string[]
+  readonly token?: string
+  readonly tokenFile?: string
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly wants?: (tags: readonly string[]) => boolean
+  readonly allowAddresses?: readonly string[]
+  readonly connect?: (host: string, port: number) => Promise<string>
+  readonly deadlineMs?: number
+}
+
+/** The catalog reaches its registry only through the gateway. */
+export async function startNomad(options: NomadUnderTestOptions = {}): Promise<NomadUnderTest> {
+  const { registry, namespaces = ['*'], token, tokenFile, clock = systemClock, random = Math.random, allowAddresses = [], deadlineMs = 2000 } = options
+  const nomad = await startRegistry(registry)
+  const gateway = await startGateway(nomad.address)
+  const client = new NomadClient({
+    address: { origin: gateway.origin, name: gateway.origin, region: undefined, token: { token, file: tokenFile } },
+    clock, deadlineMs, connections: { short: 8, waiting: 2 * namespaces.length + 2 },
+  })
+  const logs: string[] = []
+  const say = (fields: object, message: string): void => { logs.push(`${message} ${JSON.stringify(fields)}`) }
+  const policy = createAddressPolicy({ allow: allowAddresses, registry: [gateway.origin.slice('http://'.length)] })
+  const catalog = createNomadCatalog({
+    client, namespaces, policy, clock, random,
+    wants: options.wants ?? ((tags) => tags.some((tag) => tag.startsWith('serai.'))),
+    log: { info: say, warn: say },
+    connect: options.connect ?? connectOnce,
+  })
+  return {
+    nomad, gateway, client, catalog, logs,
+    async [Symbol.asyncDispose]() {
+      await client.close()
+      await gateway[Symbol.asyncDispose]()
+      await nomad[Symbol.asyncDispose]()
+    },
+  }
+}
