@@ -8,6 +8,7 @@ import type { Registry, RegistryOptions } from '#src/development/registry.ts'
 import { systemClock } from '#src/registry/clock.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import { NomadClient } from '#src/registry/nomad-client.ts'
+import { FastClock } from './fast-clock.ts'
 import { startGateway } from './registry-gateway.ts'
 import type { Gateway } from './registry-gateway.ts'
 
@@ -35,7 +36,7 @@ export interface NomadUnderTestOptions {
 /** The catalog reaches its registry only through the gateway. */
 export async function startNomad(options: NomadUnderTestOptions = {}): Promise<NomadUnderTest> {
   const { registry, namespaces = ['*'], token, tokenFile, clock = systemClock, random = Math.random, allowAddresses = [], deadlineMs = 2000 } = options
-  const nomad = await startRegistry(registry)
+  const nomad = await startRegistry({ ...(clock instanceof FastClock ? { clock: clock.ofRegistry } : {}), ...registry })
   const gateway = await startGateway(nomad.address)
   const client = new NomadClient({
     address: { origin: gateway.origin, name: gateway.origin, region: undefined, token: { token, file: tokenFile } },

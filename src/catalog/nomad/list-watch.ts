@@ -16,6 +16,8 @@ export interface BelievedList {
   readonly restored: boolean
   /** It came from a blocking query that was woken. */
   readonly woken: boolean
+  /** The read before it failed, or it is the first. */
+  readonly recovered: boolean
 }
 
 export interface ListWatchOptions {
@@ -183,7 +185,7 @@ export class ListWatch {
     this.#failures = 0
     this.#state = { kind: 'ok' }
     this.#confirmedAt = this.#options.clock.wall()
-    this.#options.onList({ listed, index, restored, woken: woken || recovered })
+    this.#options.onList({ listed, index, restored, woken, recovered })
     return true
   }
 

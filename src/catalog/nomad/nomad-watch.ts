@@ -164,8 +164,9 @@ export class NomadWatch {
     return this.#listOf(namespace) ?? this.#listOf('*')
   }
 
-  #takeList(namespace: string, { listed, index, restored, woken }: BelievedList): void {
+  #takeList(namespace: string, { listed, index, restored, woken, recovered }: BelievedList): void {
     const list = this.#listOf(namespace)!
+    if (recovered) this.#streamOf(namespace)?.nudge()
     if (restored) {
       this.#options.log.warn({ catalog: 'nomad', index }, 'the registry was restored from an older snapshot: what it does not know is kept for a minute')
       this.#hold()
@@ -174,7 +175,7 @@ export class NomadWatch {
     for (const id of read) this.#want(id, 'changed')
     this.#maker.forgetOthers((id) => this.#services.get(id) !== undefined)
     // A list that was woken and shows nothing new leaves open which instances have changed.
-    if (woken && read.length === 0 && !changed && this.#streamOf(namespace)?.state !== 'live') this.#lookAtAll(namespace)
+    if ((woken || recovered) && read.length === 0 && !changed && this.#streamOf(namespace)?.state !== 'live') this.#lookAtAll(namespace)
     this.#bell.ring()
   }
 

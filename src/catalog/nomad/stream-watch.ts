@@ -1,5 +1,6 @@
 // Follows Nomad's event stream: hints as they come, and word when some may have been missed.
 import { backoffMs } from '#src/registry/backoff.ts'
+import { Bell } from '#src/registry/bell.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import type { NomadClient } from '#src/registry/nomad-client.ts'
 import { LineSplitter, readEventLine } from './service-event.ts'
@@ -36,6 +37,7 @@ export class StreamWatch {
   /** Of the last event; what a new stream should begin with. */
   #index: number | undefined
   #failures = 0
+  readonly #nudged = new Bell()
 
   constructor(options: StreamWatchOptions) {
     this.namespace = options.namespace
@@ -51,6 +53,11 @@ export class StreamWatch {
     return this.#state === 'live' ? '' : this.#reason
   }
 
+  /** Tries at once: the registry answers again. */
+  nudge(): void {
+    if (this.#state !== 'live') this.#nudged.ring()
+  }
+
   async follow(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options
     while (!signal.aborted) {
@@ -58,7 +65,7 @@ export class StreamWatch {
       if (signal.aborted) return
       this.#failures = lines > 0 ? 1 : this.#failures + 1
       this.#options.onEnd()
-      await clock.wait(backoffMs(this.#failures, this.#state === 'refused' ? REFUSED : AGAIN, random), signal)
+      await this.#nudged.wait(clock, backoffMs(this.#failures, this.#state === 'refused' ? REFUSED : AGAIN, random), signal)
     }
   }
 
