@@ -36,6 +36,8 @@ export class StreamWatch {
   #reason = ''
   /** Of the last event; what a new stream should begin with. */
   #index: number | undefined
+  /** Where the first stream began: until there was an event, the next ones begin there too. */
+  #start: number | undefined
   #failures = 0
   readonly #nudged = new Bell()
 
@@ -73,13 +75,15 @@ export class StreamWatch {
   async #once(signal: AbortSignal): Promise<number> {
     const { client, clock, namespace, listIndex } = this.#options
     const from = this.#index
+    const again = this.#start !== undefined
+    this.#start ??= listIndex() + 1
     const ended = new AbortController()
     const stop = (): void => ended.abort()
     signal.addEventListener('abort', stop, { once: true })
     let lines = 0
     let replay: { settle(first: number | undefined): void } | undefined
     try {
-      const query = { topic: 'Service:*', namespace, index: from ?? listIndex() + 1 }
+      const query = { topic: 'Service:*', namespace, index: from ?? this.#start }
       const stream = await client.open({ call: 'stream', path: '/v1/event/stream', query }, ended.signal)
       if (!stream.ok) {
         this.#end(stream.kind === 'forbidden' ? 'refused' : 'ended', stream.reason)
@@ -90,7 +94,7 @@ export class StreamWatch {
       for await (const bytes of stream.body) {
         for (const text of splitter.push(bytes)) {
           watchdog.feed()
-          if (lines++ === 0) replay = this.#begin(from, ended.signal)
+          if (lines++ === 0) replay = this.#begin(from, again, ended.signal)
           const line = readEventLine(text)
           if (line === undefined || line.index === 0) continue
           replay?.settle(line.index)
@@ -111,10 +115,10 @@ export class StreamWatch {
   }
 
   /** The first line is here: it is granted. Whether it has a gap shows its first event, or that none comes. */
-  #begin(from: number | undefined, ended: AbortSignal): { settle(first: number | undefined): void } | undefined {
+  #begin(from: number | undefined, again: boolean, ended: AbortSignal): { settle(first: number | undefined): void } | undefined {
     this.#state = 'live'
     if (from === undefined) {
-      this.#options.onLive(false)
+      this.#options.onLive(again)
       return undefined
     }
     let settled = false
