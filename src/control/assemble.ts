@@ -3,7 +3,7 @@
 import type { Instance, Problem } from '#src/catalog/catalog.ts'
 import type { Endpoint, Route, ServiceKey } from '#src/snapshot.ts'
 import { compare, groupInstances } from './carriers.ts'
-import type { Carrier } from './carriers.ts'
+import type { Carrier, Group } from './carriers.ts'
 import { settleConflicts } from './conflicts.ts'
 import type { Age, Holders } from './conflicts.ts'
 import { sameData } from './diff.ts'
@@ -19,6 +19,7 @@ import type { Vanished } from './vanished.ts'
 /** What one assembly leaves to the next. */
 export interface AssemblyMemory {
   readonly options: AssembleOptions
+  readonly groups: readonly Group[]
   readonly drafts: ReadonlyMap<ServiceKey, ServiceDraft>
   /** What each service was made of: a draft, or what rivals left of one. */
   readonly claims: ReadonlyMap<ServiceKey, ServiceDraft>
@@ -68,7 +69,8 @@ export function assemble({ readings, previous, now, options, ages = new Map() }:
   const problems = createProblemList()
   for (const reading of readings.values()) reading?.problems.forEach(problems.tell)
 
-  const drafts = draftServices(groupInstances(readings), options, previous?.options === options ? previous.drafts : undefined)
+  const groups = groupInstances(readings, previous?.groups)
+  const drafts = draftServices(groups, options, previous?.options === options ? previous.drafts : undefined)
   for (const draft of drafts.values()) draft.problems.forEach(problems.tell)
   const { claims: settled, holders, contested } = settleConflicts([...drafts.values()], previous?.holders,
     (draft) => ({ age: ageOf(draft, ages), order: options.claims.order(draft.catalog, draft.namespace) }), problems.tell)
@@ -91,7 +93,7 @@ export function assemble({ readings, previous, now, options, ages = new Map() }:
     problems: problems.toArray(),
     complete: [...readings.values()].every((reading) => reading !== undefined),
     contested: [...contested].flatMap((key) => jobsOf(drafts.get(key))),
-    memory: { options, drafts, claims, services, holders, vanished },
+    memory: { options, groups, drafts, claims, services, holders, vanished },
     nextChangeAt: vanished.size === 0 ? undefined : Math.min(...Array.from(vanished.values(), ({ until }) => until)),
   }
 }

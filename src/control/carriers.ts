@@ -21,24 +21,47 @@ export interface Group {
   readonly instances: Instance[]
 }
 
-/** The instances of all catalogs by service, in the order that decides between services: catalog, namespace, name. */
-export function groupInstances(readings: ReadonlyMap<string, { readonly instances: readonly Instance[] } | undefined>): Group[] {
+/**
+ * The instances of all catalogs by service, in the order that decides between services: catalog, namespace, name. Groups of `before` are
+ * used again where they would hold the same objects: making thousands anew for one change costs more than all else.
+ */
+export function groupInstances(readings: ReadonlyMap<string, { readonly instances: readonly Instance[] } | undefined>, before: readonly Group[] = []): readonly Group[] {
   const groups = new Map<ServiceKey, Group>()
+  const known = new Map(before.map((group) => [group.instances[0], group]))
   for (const [catalog, reading] of readings) {
+    const instances = reading?.instances ?? []
     // Lists mostly have the instances of a service one after the other.
     let group: Group | undefined
-    for (const instance of reading?.instances ?? []) {
+    for (let at = 0; at < instances.length; at++) {
+      const instance = instances[at]!
       if (group?.name === instance.service && group.namespace === instance.namespace) {
         group.instances.push(instance)
         continue
       }
+      const same = known.get(instance)
+      if (same?.catalog === catalog && isRun(instances, at, same.instances) && !groups.has(same.key)) {
+        groups.set(same.key, same)
+        group = undefined
+        at += same.instances.length - 1
+        continue
+      }
       const key = `${instance.service}@${catalog}/${instance.namespace}`
       group = groups.get(key)
-      if (group === undefined) groups.set(key, (group = { key, catalog, namespace: instance.namespace, name: instance.service, instances: [] }))
+      if (group === undefined || group === known.get(group.instances[0])) {
+        group = { key, catalog, namespace: instance.namespace, name: instance.service, instances: [...(group?.instances ?? [])] }
+        groups.set(key, group)
+      }
       group.instances.push(instance)
     }
   }
   return [...groups.values()].sort((a, b) => compare(a.catalog, b.catalog) || compare(a.namespace, b.namespace) || compare(a.name, b.name))
+}
+
+/** Whether just these instances stand at a place, and the next one is of another service. */
+function isRun(instances: readonly Instance[], at: number, run: readonly Instance[]): boolean {
+  for (let offset = 1; offset < run.length; offset++) if (instances[at + offset] !== run[offset]) return false
+  const [first, next] = [run[0]!, instances[at + run.length]]
+  return next === undefined || next.service !== first.service || next.namespace !== first.namespace
 }
 
 export interface CarrierMeans {

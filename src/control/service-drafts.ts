@@ -35,6 +35,10 @@ export function draftServices(
   for (const group of groups) {
     const { key, catalog, namespace, instances } = group
     const known = last?.get(key)
+    if (known !== undefined && known.instances === instances) {
+      drafts.set(key, known)
+      continue
+    }
     if (known !== undefined && known.instances.length === instances.length && known.instances.every((instance, at) => sameInstance(instance, instances[at]!))) {
       drafts.set(key, known)
       continue

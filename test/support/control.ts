@@ -48,7 +48,7 @@ export function startControl({ catalogs, path, maxAgeMs = 3_600_000, nodeAddress
   return {
     source, logs,
     routes: () => services().flatMap(({ key, endpoints, routes }) => routes.map(({ match, refuse, endpoints: own }) =>
-      `${match.host}${match.path} ${key}: ${refuse === '' ? own.map((at) => endpoints[at]?.address).join(' ') : refuse}`)),
+      `${match.host}${match.path} ${key}: ${refuse === '' ? own.map((at) => endpoints[at]?.address).join(' ') : refuse}`)).sort(),
     addresses: () => services().flatMap(({ endpoints }) => endpoints.map(({ address }) => address)).sort(),
     get complete() { return source.publisher.snapshot.complete },
     get known() { return source.catalogs[0]! },

@@ -33,24 +33,31 @@ export interface NomadUnderTestOptions {
   readonly deadlineMs?: number
 }
 
-/** The catalog reaches its registry only through the gateway. */
-export async function startNomad(options: NomadUnderTestOptions = {}): Promise<NomadUnderTest> {
-  const { registry, namespaces = ['*'], token, tokenFile, clock = systemClock, random = Math.random, allowAddresses = [], deadlineMs = 2000 } = options
-  const nomad = await startRegistry({ ...(clock instanceof FastClock ? { clock: clock.ofRegistry } : {}), ...registry })
-  const gateway = await startGateway(nomad.address)
+/** A catalog on the registry at `origin`. */
+export function makeNomadCatalog(origin: string, options: Omit<NomadUnderTestOptions, 'registry'> = {}): Pick<NomadUnderTest, 'client' | 'catalog' | 'logs'> {
+  const { namespaces = ['*'], token, tokenFile, clock = systemClock, random = Math.random, allowAddresses = [], deadlineMs = 2000 } = options
   const client = new NomadClient({
-    address: { origin: gateway.origin, name: gateway.origin, region: undefined, token: { token, file: tokenFile } },
+    address: { origin, name: origin, region: undefined, token: { token, file: tokenFile } },
     clock, deadlineMs, connections: { short: 8, waiting: 2 * namespaces.length + 2 },
   })
   const logs: string[] = []
   const say = (fields: object, message: string): void => { logs.push(`${message} ${JSON.stringify(fields)}`) }
-  const policy = createAddressPolicy({ allow: allowAddresses, registry: [gateway.origin.slice('http://'.length)] })
+  const policy = createAddressPolicy({ allow: allowAddresses, registry: [origin.slice('http://'.length)] })
   const catalog = createNomadCatalog({
     client, namespaces, policy, clock, random,
     wants: options.wants ?? ((tags) => tags.some((tag) => tag.startsWith('serai.'))),
     log: { info: say, warn: say },
     connect: options.connect ?? connectOnce,
   })
+  return { client, catalog, logs }
+}
+
+/** The catalog reaches its registry only through the gateway. */
+export async function startNomad(options: NomadUnderTestOptions = {}): Promise<NomadUnderTest> {
+  const { registry, clock } = options
+  const nomad = await startRegistry({ ...(clock instanceof FastClock ? { clock: clock.ofRegistry } : {}), ...registry })
+  const gateway = await startGateway(nomad.address)
+  const { client, catalog, logs } = makeNomadCatalog(gateway.origin, options)
   return {
     nomad, gateway, client, catalog, logs,
     async [Symbol.asyncDispose]() {

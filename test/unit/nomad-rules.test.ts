@@ -56,6 +56,14 @@ describe('which service is read next', () => {
     assert.deepEqual([reads.take(0), reads.take(0), reads.take(0), reads.waitMs(0)], ['b', 'a', undefined, undefined])
   })
 
+  test('looks leave room for a change that comes in the same second', () => {
+    const reads = queue()
+    for (const id of ['a', 'b', 'c']) reads.add(id, 'checked')
+    assert.deepEqual([reads.take(0), reads.take(0), reads.take(0), reads.waitMs(0)], ['a', 'b', undefined, 1000])
+    reads.add('d', 'changed')
+    assert.deepEqual([reads.take(0), reads.take(0)], ['d', undefined])
+  })
+
   test('a window never holds more than its bound, whatever comes', () => {
     fc.assert(fc.property(fc.array(fc.nat(400), { minLength: 1, maxLength: 200 }), (steps) => {
       const window = new RateWindow(5)

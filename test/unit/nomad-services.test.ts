@@ -32,7 +32,7 @@ test('only services with a tag that matters are read, and those that changed aga
 test('an answer that is older than what is known is not taken', () => {
   const services = known(registration('1'))
   assert.equal(services.applyService('default/web', [], 9, false), 'stale')
-  services.hint(hint(20, 'registered', registration('2')))
+  services.hint(hint(20, 'registered', registration('2')), 10)
   assert.equal(services.applyService('default/web', [registration('1')], 15, false), 'stale')
   assert.equal(services.applyService('default/web', [registration('1'), registration('2')], 20, false), 'changed')
   assert.equal(services.applyService('default/web', [registration('1'), registration('2')], 21, false), 'same')
@@ -40,7 +40,7 @@ test('an answer that is older than what is known is not taken', () => {
 
 test('a list that is older than a read or an event takes nothing away', () => {
   const services = known(registration('1'))
-  services.hint(hint(30, 'registered', registration('9', { service: 'new' })))
+  services.hint(hint(30, 'registered', registration('9', { service: 'new' })), 10)
   assert.deepEqual(services.applyList([], 9, everywhere, false).read.toSorted(), ['default/new', 'default/web'])
   assert.deepEqual(ids(services), ['1'])
 })
@@ -55,7 +55,7 @@ test('a list takes away only in the namespaces that it covers', () => {
 
 test('events are old news below what was read, and replayed ones change nothing', () => {
   const services = known(registration('1'))
-  assert.equal(services.hint(hint(10, 'deregistered', registration('1'))), undefined)
+  assert.equal(services.hint(hint(10, 'deregistered', registration('1')), 10), undefined)
   assert.equal(services.believe(hint(10, 'deregistered', registration('1'))), false)
   assert.deepEqual(ids(services), ['1'])
 })
@@ -63,7 +63,7 @@ test('events are old news below what was read, and replayed ones change nothing'
 test('an event is believed only until its read, and never what it does not say clearly', () => {
   const services = known(registration('1'))
   const more = hint(11, 'registered', registration('2', { createIndex: 11, modifyIndex: 11 }))
-  services.hint(more)
+  services.hint(more, 10)
   assert.equal(services.believe(more), true)
   assert.deepEqual(ids(services), ['1', '2'])
   assert.equal(services.believe(hint(12, 'unknown', registration('1'))), false)
@@ -73,12 +73,14 @@ test('an event is believed only until its read, and never what it does not say c
   assert.deepEqual(ids(services), ['1'])
 })
 
-test('a service that was never read is not made of one event', () => {
+test('of a service that was never read an event is believed if it is newer than the list', () => {
   const services = new KnownServices(ours)
   const first = hint(3, 'registered', registration('1'))
-  assert.equal(services.hint(first), 'default/web')
+  assert.equal(services.hint(first, 3), undefined, 'the list at 3 would have shown it')
   assert.equal(services.believe(first), false)
-  assert.equal(ids(services), undefined)
+  assert.equal(services.hint(first, 2), 'default/web')
+  assert.equal(services.believe(first), true)
+  assert.deepEqual(ids(services), ['1'])
 })
 
 test('what a restored snapshot does not know is held, and let go of later', () => {

@@ -25,6 +25,8 @@ export interface GateOptions {
   readonly signal: AbortSignal
   /** Tries to connect once; '' when it succeeded, else why not. */
   connect(host: string, port: number): Promise<string>
+  /** Everything was looked at once. */
+  onSettled(): void
   /** The state of an instance has changed. */
   onChange(registration: Registration): void
 }
@@ -42,6 +44,8 @@ interface Entry {
   readonly since: number
   /** It was looked at once, to its first wait. */
   tried: boolean
+  /** What is known of it will be told in a moment. */
+  telling: boolean
   readonly ended: AbortController
 }
 
@@ -51,6 +55,7 @@ const CHECKS_PER_SECOND = 10
 /** Where allocations may not be read, they are asked for again after this long. */
 const FORBIDDEN_MS = 60_000
 const FAILED_MS = 1000
+const TELL_MS = 200
 
 export class Gate {
   readonly #options: GateOptions
@@ -92,7 +97,7 @@ export class Gate {
     }
     if (known !== undefined) this.forget(id)
     const facts = unknownFacts
-    const entry: Entry = { candidate, facts, state: { health: 'pending', why: judgeReadiness(facts).why }, since: this.#options.clock.now(), tried: false, ended: new AbortController() }
+    const entry: Entry = { candidate, facts, state: { health: 'pending', why: judgeReadiness(facts).why }, since: this.#options.clock.now(), tried: false, telling: false, ended: new AbortController() }
     this.#entries.set(id, entry)
     this.#waiting++
     this.#untried++
@@ -130,15 +135,27 @@ export class Gate {
     if (entry.ended.signal.aborted || (entry.state.health === health && entry.state.why === why)) return ready
     if (ready) this.#waiting--
     entry.state = { health, why }
-    if (ready) this.#tried(entry)
-    this.#options.onChange(entry.candidate.registration)
+    if (ready) {
+      this.#tried(entry)
+      this.#options.onChange(entry.candidate.registration)
+    } else this.#tellLater(entry)
     return ready
+  }
+
+  /** Why something is not ready yet is for people: most is ready before they could read it, and each telling costs a table. */
+  #tellLater(entry: Entry): void {
+    if (entry.telling) return
+    entry.telling = true
+    void this.#options.clock.wait(TELL_MS, entry.ended.signal).then(() => {
+      entry.telling = false
+      if (!entry.ended.signal.aborted && entry.state.health === 'pending') this.#options.onChange(entry.candidate.registration)
+    })
   }
 
   #tried(entry: Entry): void {
     if (entry.tried) return
     entry.tried = true
-    this.#untried--
+    if (--this.#untried === 0) this.#options.onSettled()
   }
 
   /** Finds out one thing; returns how long to wait before the same is asked again. */

@@ -32,6 +32,7 @@ export interface ListChanges {
 
 export class KnownServices {
   readonly #services = new Map<ServiceId, KnownService>()
+  #order: readonly ServiceId[] = []
   readonly #wants: (tags: readonly string[]) => boolean
 
   /** `wants`: whether a service with these tags may become a route; others are neither read nor kept. */
@@ -41,6 +42,17 @@ export class KnownServices {
 
   get all(): IterableIterator<KnownService> {
     return this.#services.values()
+  }
+
+  /** By namespace and name: what is made of them need not be sorted again. */
+  sorted(): readonly KnownService[] {
+    if (this.#order.length !== this.#services.size || !this.#order.every((id) => this.#services.has(id))) {
+      const known = new Set(this.#order)
+      const kept = this.#order.filter((id) => this.#services.has(id))
+      const added = [...this.#services.keys()].filter((id) => !known.has(id))
+      this.#order = [...kept, ...added].map((id) => this.#services.get(id)!).sort(compareServices).map(({ id }) => id)
+    }
+    return this.#order.map((id) => this.#services.get(id)!)
   }
 
   get size(): number {
@@ -112,12 +124,12 @@ export class KnownServices {
     return same ? 'same' : 'changed'
   }
 
-  /** Notes what an event tells. Returns the service to read; undefined: it is none of ours, or the read was newer. */
-  hint({ namespace, name, index, registration }: ServiceHint): ServiceId | undefined {
+  /** Notes what an event tells. Returns the service to read; undefined: it is none of ours, or what was read (`listIndex`: of the list) was newer. */
+  hint({ namespace, name, index, registration }: ServiceHint, listIndex: number): ServiceId | undefined {
     const id = serviceId(namespace, name)
     const known = this.#services.get(id)
     if (known === undefined) {
-      if (!this.#wants(registration.tags)) return undefined
+      if (!this.#wants(registration.tags) || index <= listIndex) return undefined
       this.#services.set(id, { id, namespace, name, tags: registration.tags.toSorted(), registrations: undefined, held: [], index: 0, leastIndex: index })
       return id
     }
@@ -128,12 +140,13 @@ export class KnownServices {
 
   /**
    * Takes an event's word for it where its read has to wait for its turn: what is read then goes before. True: something changed.
-   * What is removed without being named so (plans, updates of allocations) waits for the read.
+   * What is removed without being named so (plans, updates of allocations) waits for the read. Of a service that was never read this
+   * may be one instance of several: few are better than none.
    */
   believe({ namespace, name, index, change, registration }: ServiceHint): boolean {
     const known = this.#services.get(serviceId(namespace, name))
-    if (known?.registrations === undefined || change === 'unknown' || index <= known.index) return false
-    const before = known.registrations
+    if (known === undefined || change === 'unknown' || index <= known.index) return false
+    const before = known.registrations ?? []
     const there = before.find(({ id }) => id === registration.id)
     if (there !== undefined && there.modifyIndex >= registration.modifyIndex && change === 'registered') return false
     if (there === undefined && change === 'deregistered') return false
@@ -155,6 +168,9 @@ export class KnownServices {
     return released
   }
 }
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const compareServices = (a: KnownService, b: KnownService): number => compare(a.namespace, b.namespace) || compare(a.name, b.name)
 
 const merge = (held: readonly Registration[], more: readonly Registration[]): readonly Registration[] =>
   [...held.filter(({ id }) => !more.some((each) => each.id === id)), ...more]

@@ -84,6 +84,7 @@ export class NomadWatch {
       client, clock, random, signal, allocations: this.#allocations,
       connect: (host, port) => options.connect(host, port),
       onChange: ({ namespace, service }) => { this.#touch(serviceId(namespace, service)) },
+      onSettled: () => { if (!this.#begun) this.#bell.ring() },
     })
     this.#nodes = new NodeReader(client, signal, () => clock.now())
     this.#maker = new InstanceMaker({
@@ -182,10 +183,11 @@ export class NomadWatch {
   #takeHint(hint: ServiceHint): void {
     const list = this.#listFor(hint.namespace)
     if (list?.covers(hint.namespace) !== true) return
-    const id = this.#services.hint(hint)
+    const id = this.#services.hint(hint, list.index)
     if (id === undefined) return
-    if (this.#queue.isBusy(this.#options.clock.now()) && this.#services.believe(hint)) this.#touch(id)
-    this.#want(id, 'changed')
+    const believed = this.#begun && this.#queue.isBusy(this.#options.clock.now()) && this.#services.believe(hint)
+    if (believed) this.#touch(id)
+    this.#want(id, believed ? 'checked' : 'changed')
   }
 
   #want(id: ServiceId, lane: 'changed' | 'checked'): void {
@@ -311,7 +313,7 @@ export class NomadWatch {
     for (const namespace of hidden) problems.push(this.#problem(`namespace ${namespace}: the token may not read it any more (read-job): what is known of it stays as it is`))
     problems.push(...this.#rightsProblems())
     const instances: Instance[] = []
-    for (const known of this.#services.all) {
+    for (const known of this.#services.sorted()) {
       const list = this.#listFor(known.namespace)
       const made = this.#maker.make(known, list?.state.kind !== 'ok' || list.hidden.has(known.namespace))
       for (const instance of made.instances) instances.push(instance)

@@ -10,10 +10,10 @@ export class RateWindow {
     this.#most = most
   }
 
-  /** How long until it may be done once more; 0: now. */
-  waitMs(now: number): number {
+  /** How long until it may be done once more, `most` times a second; 0: now. */
+  waitMs(now: number, most: number = this.#most): number {
     while (this.#at[0] !== undefined && this.#at[0] + WINDOW_MS <= now) this.#at.shift()
-    const oldest = this.#at[this.#at.length - this.#most]
+    const oldest = this.#at[this.#at.length - most]
     return oldest === undefined ? 0 : oldest + WINDOW_MS - now
   }
 

@@ -42,9 +42,9 @@ export class ReadQueue {
   /** The next service to be read now. */
   take(now: number): string | undefined {
     this.#forget(now)
-    const limited = this.#window.waitMs(now) > 0
+    const given = this.#window.count(now)
     for (const name of ['first', 'changed', 'checked'] as const) {
-      if (limited && name !== 'first') return undefined
+      if (given >= this.#mostOf(name)) return undefined
       const lane = this.#lanes[name]
       for (const id of lane) {
         if (this.#resting.has(id)) continue
@@ -67,12 +67,18 @@ export class ReadQueue {
       for (const id of this.#lanes[lane]) if ((least = Math.min(least, rest(id))) === 0) break
       return least
     }
-    return Math.min(soonest('first'), Math.max(this.#window.waitMs(now), Math.min(soonest('changed'), soonest('checked'))))
+    return Math.min(...(['first', 'changed', 'checked'] as const).map((lane) => Math.max(soonest(lane), this.#window.waitMs(now, this.#mostOf(lane)))))
   }
 
-  /** Whether a change that comes now has to wait because of the others. */
+  /** Whether so much changes that reads have to be rationed. */
   isBusy(now: number): boolean {
-    return this.#window.count(now) + this.#lanes.changed.size > this.#limits.perSecond
+    return this.#window.count(now) + this.#lanes.changed.size >= this.#mostOf('checked')
+  }
+
+  /** A look leaves room for a change that comes in the same second. */
+  #mostOf(lane: Lane): number {
+    const { perSecond } = this.#limits
+    return lane === 'first' ? Number.POSITIVE_INFINITY : lane === 'changed' ? perSecond : Math.ceil(perSecond / 2)
   }
 
   #forget(now: number): void {
