@@ -7,6 +7,8 @@ import { describeRealServers, realServer } from './support/real-servers.ts'
 
 /** One file of tests may take this long before it counts as hung. */
 const FILE_TIMEOUT_MS = 120_000
+/** One of `npm run test:long`, which measures for minutes. */
+const LONG_FILE_TIMEOUT_MS = 1_200_000
 
 interface Stage {
   readonly name: string
@@ -69,8 +71,9 @@ async function runQuietly({ name, args }: Stage): Promise<Outcome> {
 
 async function runTests(files: readonly string[]): Promise<Outcome> {
   const begun = performance.now()
+  const long = files.some((file) => file.startsWith('test/long/'))
   console.log(`▶ tests: ${files.length} files`)
-  const options = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${real ? 1 : Math.max(2, availableParallelism() - 1)}`]
+  const options = ['--test', '--test-reporter=spec', `--test-timeout=${long ? LONG_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS}`, `--test-concurrency=${real || long ? 1 : Math.max(2, availableParallelism() - 1)}`]
   const ok = files.length > 0 && await succeeded(spawn(process.execPath, [...options, ...files], { stdio: 'inherit' }))
   const seconds = (performance.now() - begun) / 1000
   console.log(`${ok ? '✔' : '✖'} tests (${seconds.toFixed(1)} s)${files.length === 0 ? ': no test file there' : ''}`)
@@ -84,10 +87,10 @@ function succeeded(child: ReturnType<typeof spawn>): Promise<boolean> {
   })
 }
 
-/** The test files at or below a path; the architecture test has a stage of its own. */
+/** The test files at or below a path; the architecture test has a stage of its own, and what takes minutes has to be asked for. */
 function testFiles(path: string): string[] {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path]
-  return globSync(`${path}/**/*.${real ? 'real' : 'test'}.ts`).filter((file) => file !== 'test/architecture.test.ts').sort()
+  return globSync(`${path}/**/*.${real ? 'real' : 'test'}.ts`).filter((file) => file !== 'test/architecture.test.ts' && (path !== 'test' || !file.startsWith('test/long/'))).sort()
 }
 
 function holdsTypeScript(folder: string): boolean {
