@@ -1,4 +1,6 @@
-# A system job: Serai on ports 80 of every node. Needs a checkout of Serai in /opt/serai on the nodes and the raw_exec driver.
+# A system job: Serai on ports 80 of every node, reading Nomad's own catalog through the Task API.
+# Needs a checkout of Serai in /opt/serai on the nodes and the raw_exec driver; with ACLs on also the policy of docs/nomad.md:
+#   nomad acl policy apply -namespace default -job serai serai policy.hcl
 job "serai" {
   type = "system"
 
@@ -14,6 +16,12 @@ job "serai" {
       kill_signal  = "SIGTERM"
       kill_timeout = "30s" # clients cap this by max_kill_timeout (30s by default)
 
+      # The Task API's socket always asks for a token: this one, which Serai finds by itself.
+      identity {
+        env  = true
+        file = true
+      }
+
       config {
         command = "/opt/serai/node_modules/.bin/node"
         args    = ["/opt/serai/src/main.ts", "run", "--config", "${NOMAD_TASK_DIR}/serai.yaml"]
@@ -25,25 +33,9 @@ job "serai" {
         data        = <<-YAML
           listeners: { http: { address: ":80" } }
           health:    { address: ":9081" }
-          catalogs:  { file: { path: services.yaml } }
-          state:     { path: state }
-        YAML
-      }
-
-      # Every service of the namespace with its tags; Serai routes those that have serai.* tags.
-      template {
-        destination = "local/services.yaml"
-        change_mode = "noop"
-        data        = <<-YAML
-          services:
-          {{- range nomadServices }}{{ $name := .Name }}
-            - name: {{ $name | toJSON }}
-              instances:
-              {{- range nomadService $name }}
-                - { address: {{ printf "%s:%d" .Address .Port | toJSON }}, tags: {{ .Tags | toJSON }} }
-              {{- end }}
-          {{- else }} []
-          {{- end }}
+          catalogs:  { nomad: { namespaces: ["*"] } }
+          # claims:  [{ catalog: nomad, namespace: team-a, hosts: ["*.team-a.example.org"] }]
+          state:     { path: /var/lib/serai } # survives the task: what a node serves that starts while Nomad is down
         YAML
       }
 
