@@ -1,6 +1,7 @@
 // The promises of DESIGN section 6.3 and 6.4 at their size, on a machine that does nothing else: npm run test:long.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '#src/registry/clock.ts'
 import { makeFolder } from '#test/support/folder.ts'
 import { startControl } from '#test/support/control.ts'
 import { makeNomadCatalog } from '#test/support/nomad-catalog.ts'
@@ -22,9 +23,11 @@ test('at rest, 3,000 services of three instances take less than 2 % of a core an
   const { client, catalog } = makeNomadCatalog(`http://${registry.address}`, { connect: async () => Promise.resolve('') })
   await using control = startControl({ catalogs: [catalog], path: folder.file('state') })
   await until(() => control.complete && control.addresses().length === 9000, { what: 'the first reading', deadline: 60_000 })
+  // What was read and made at the start is collected as garbage first.
+  await systemClock.wait(SETTLE_MS, new AbortController().signal)
   const calls = (): number => [...client.counts.values()].reduce((sum, count) => sum + count, 0)
   const [before, cpu, begun] = [calls(), process.cpuUsage(), performance.now()]
-  await until(() => performance.now() - begun > MEASURED_MS, { what: 'a minute', deadline: MEASURED_MS + 5000 })
+  await systemClock.wait(MEASURED_MS, new AbortController().signal)
   const { user, system } = process.cpuUsage(cpu)
   const seconds = (performance.now() - begun) / 1000
   const [share, perSecond] = [(user + system) / 1e6 / seconds, (calls() - before) / seconds]
@@ -34,4 +37,5 @@ test('at rest, 3,000 services of three instances take less than 2 % of a core an
   assert.ok(perSecond <= 1, `${perSecond}`)
 })
 
+const SETTLE_MS = 15_000
 const MEASURED_MS = 60_000
