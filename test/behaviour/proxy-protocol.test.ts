@@ -14,7 +14,11 @@ const LOCAL = Buffer.from([13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x20, 
 
 async function start(config: Readonly<Record<string, unknown>> = {}): Promise<Https & { readonly backend: HttpBackend }> {
   await using cleanUp = new AsyncDisposableStack()
-  const backend = cleanUp.use(await startHttpBackend(({ headers }, response) => response.end(`${String(headers['x-forwarded-for'])} ${String(headers['x-forwarded-port'])} ${String(headers['x-forwarded-proto'])}`)))
+  // It answers when it has read everything: before that, Serai would be right to send no more.
+  const backend = cleanUp.use(await startHttpBackend((request, response) => {
+    const { headers } = request
+    request.resume().on('end', () => response.end(`${String(headers['x-forwarded-for'])} ${String(headers['x-forwarded-port'])} ${String(headers['x-forwarded-proto'])}`))
+  }))
   const https = cleanUp.use(await startHttps({
     services: [{ name: 'web', tags: ['serai.host=a.example.org'], instances: [backend.address] }],
     listeners: {
