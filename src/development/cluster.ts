@@ -41,7 +41,7 @@ export class Cluster {
     this.random = random
     this.store = new Store(clock)
     this.acl = new Acl(clock, options.acl)
-    this.scheduler = new Scheduler({ store: this.store, random, pace, clients: this.clients, revert: (job) => { this.operations.revert(job) } })
+    this.scheduler = new Scheduler({ store: this.store, random, pace, clients: this.clients, stableBefore: (job) => this.operations.stableBefore(job), revert: (job) => { this.operations.register(job) } })
     this.operations = new Operations(this.store, this.scheduler, this.clients, random)
   }
 

@@ -66,11 +66,10 @@ export class Operations {
     return this.#evaluated(this.#job(job.Namespace, job.ID), index)
   }
 
-  /** Back to the last stable version before this one, as a new version. */
-  revert({ Namespace, ID, Version }: Job): void {
+  /** The last version before this one whose deployment succeeded. */
+  stableBefore({ Namespace, ID, Version }: Job): Job | undefined {
     const deployed = (version: number): boolean => this.#store.deploymentsOf(Namespace, ID).some(({ job, status }) => job.Version === version && status === 'successful')
-    const stable = (this.#versions.get(jobKey(Namespace, ID)) ?? []).findLast((job) => job.Version < Version && deployed(job.Version))
-    if (stable !== undefined) this.register(stable)
+    return (this.#versions.get(jobKey(Namespace, ID)) ?? []).findLast((job) => job.Version < Version && deployed(job.Version))
   }
 
   /** Stops a job; with `purge` it and its allocations are forgotten at once. */

@@ -19,7 +19,9 @@ export interface SchedulerOptions {
   readonly random: Random
   readonly pace: Pace
   readonly clients: ReadonlyMap<string, Client>
-  /** A deployment of this job failed and its group asks for the last stable version. */
+  /** The last version before this one whose deployment succeeded. */
+  stableBefore(job: Job): Job | undefined
+  /** A deployment failed and its group asks for that version again. */
   revert(job: Job): void
 }
 
@@ -111,11 +113,13 @@ export class Scheduler {
 
   fail(deployment: Deployment, description: string): void {
     const reverts = Object.values(deployment.groups).some(({ autoRevert }) => autoRevert)
+    const stable = reverts ? this.#options.stableBefore(deployment.job) : undefined
+    const then = stable === undefined ? 'no stable job version to auto revert to' : `rolling back to job version ${stable.Version}`
     this.#options.store.commit('DeploymentStatusUpdate', ({ put, index, now }) => {
-      put('deployments', { ...deployment, status: 'failed', description, modifyIndex: index, modifiedAt: now })
+      put('deployments', { ...deployment, status: 'failed', description: reverts ? `${description} - ${then}` : description, modifyIndex: index, modifiedAt: now })
     })
     this.#evaluateById(deployment.namespace, deployment.job.ID)
-    if (reverts) this.#options.revert(deployment.job)
+    if (stable !== undefined) this.#options.revert(stable)
   }
 
   async #plan(key: string): Promise<void> {
