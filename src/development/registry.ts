@@ -39,6 +39,8 @@ export interface RegistryOptions {
   readonly nodeAddress?: string
   /** Whether tokens are asked for (no). */
   readonly acl?: boolean
+  /** How many connections one client address may have (100). */
+  readonly connectionsPerClient?: number
 }
 
 export interface Registry extends AsyncDisposable {
@@ -72,9 +74,9 @@ export interface Registry extends AsyncDisposable {
 
 /** Starts a registry without jobs. Disposal ends the API and all tasks. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
-  const { host = '127.0.0.1', port = 0, clock = systemClock, random = Math.random, pace = quick, drivers = {}, nodes = ['node-1'], nodeAddress = '127.0.0.1', acl = false } = options
+  const { host = '127.0.0.1', port = 0, clock = systemClock, random = Math.random, pace = quick, drivers = {}, nodes = ['node-1'], nodeAddress = '127.0.0.1', acl = false, connectionsPerClient = 100 } = options
   const cluster = new Cluster({ clock, random, pace, drivers, nodes, nodeAddress, acl })
-  const servers: ApiServer[] = [await serveApi(cluster, { host, port })]
+  const servers: ApiServer[] = [await serveApi(cluster, { host, port, connectionsPerClient })]
   const address = servers[0]?.address ?? ''
   cluster.begin(address)
   const { store, operations } = cluster

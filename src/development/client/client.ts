@@ -31,6 +31,7 @@ export interface ClientOptions {
 export class Client {
   readonly #options: ClientOptions
   readonly #runners = new Map<string, AllocationRunner>()
+  readonly #dropped = new Set<string>()
   readonly #waiting = new Map<string, Allocation[]>()
   readonly #changed = new Set<AllocationRunner>()
   #cancelReport: Cancel | undefined
@@ -58,7 +59,12 @@ export class Client {
 
   /** Forgets an allocation that the servers no longer know, ending its tasks in order. */
   drop(allocation: Allocation): void {
-    this.#runners.get(allocation.id)?.update({ ...allocation, desired: 'stop' })
+    const runner = this.#runners.get(allocation.id)
+    if (runner === undefined || runner.ended) this.#runners.delete(allocation.id)
+    else {
+      this.#dropped.add(allocation.id)
+      runner.update({ ...allocation, desired: 'stop' })
+    }
   }
 
   /** Cuts it off from the servers: its tasks go on, nothing is told. */
@@ -102,6 +108,7 @@ export class Client {
   }
 
   #wakeWaiting(id: string): void {
+    if (this.#dropped.delete(id)) this.#runners.delete(id)
     for (const allocation of this.#waiting.get(id) ?? []) this.#runners.get(allocation.id)?.begin(this.#options.pace.replaceMs)
     this.#waiting.delete(id)
   }

@@ -13,6 +13,10 @@ import { DENIED, NO_ENDPOINT, text, WRONG_METHOD } from './answer.ts'
 import type { Answer } from './answer.ts'
 import { readBody, secretOf } from './request.ts'
 
+/** As recorded: what a client address hears that has too many connections, before it is cut off. */
+const TOO_MANY = 'Your IP is issuing too many concurrent connections, please rate limit your calls\n'
+const REFUSAL = `HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: ${TOO_MANY.length}\r\nConnection: close\r\n\r\n${TOO_MANY}`
+
 /** Go sends answers above this in chunks. */
 const CHUNKED_ABOVE = 2048
 
@@ -23,8 +27,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly requests: number
 }
 
-/** Where to listen: a TCP address, or the path of the Task API's socket. */
-export type Place = { readonly host: string; readonly port: number } | { readonly path: string }
+/** Where to listen: a TCP address, with the number of connections that one client address may have; or the path of the Task API's socket, which has no limit. */
+export type Place = { readonly host: string; readonly port: number; readonly connectionsPerClient: number } | { readonly path: string }
 
 /** Serves the API of the cluster. The Task API's socket asks for a token before anything else. */
 export async function serveApi(cluster: Cluster, place: Place): Promise<ApiServer> {
@@ -35,6 +39,7 @@ export async function serveApi(cluster: Cluster, place: Place): Promise<ApiServe
     requests++
     void respond(cluster, message, response, socket, ending.signal)
   })
+  if (!socket) limitConnections(server, place.connectionsPerClient)
   await listen(server, place)
   const address = socket ? place.path : formatted(server.address() as AddressInfo)
   return {
@@ -50,8 +55,20 @@ export async function serveApi(cluster: Cluster, place: Place): Promise<ApiServe
   }
 }
 
+/** `limits.http_max_conns_per_client`. */
+function limitConnections(server: Server, limit: number): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket) => {
+    const client = socket.remoteAddress ?? ''
+    const count = (open.get(client) ?? 0) + 1
+    open.set(client, count)
+    socket.once('close', () => { open.set(client, (open.get(client) ?? 1) - 1) })
+    if (count > limit) socket.end(REFUSAL, () => { socket.resetAndDestroy() })
+  })
+}
+
 async function listen(server: Server, place: Place): Promise<void> {
-  server.listen(place)
+  server.listen('path' in place ? { path: place.path } : { host: place.host, port: place.port })
   await once(server, 'listening')
 }
 

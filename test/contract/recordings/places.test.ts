@@ -1,5 +1,8 @@
 // Recorded: namespaces, all forms of addresses, and a node that is lost and comes back (fixtures 06, 11, 15).
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import type { Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { startRegistry } from '#src/development/registry.ts'
 import type { Registry } from '#src/development/registry.ts'
@@ -127,6 +130,27 @@ test('a lost node: registrations go with the plan, those in their disconnect win
   for (const name of ['4-services', '4-service-web']) await agreesWith(nomad, `15-node-loss/${name}.json`, ours)
   const old = stream.events.slice(before).filter(({ Topic, Key }) => Topic === 'Service' && Key.includes(web?.id ?? '-')).map(({ Type }) => Type)
   assert.deepEqual(old, ['ServiceRegistration', 'ServiceDeregistration'])
+})
+
+test('the 101st connection of one address is told so, and cut; the Task API has no limit (fixture 14-limits)', async () => {
+  await using nomad = await startRegistry()
+  const recorded = readRecording('14-limits/max-conns.json') as unknown as { readonly first_refused: readonly [number, string, string] }
+  const [host = '', port = ''] = nomad.address.split(':')
+  const open: Socket[] = []
+  try {
+    for (let count = 1; count < recorded.first_refused[0]; count++) {
+      const socket = net.connect(Number(port), host)
+      await once(socket, 'connect')
+      open.push(socket)
+    }
+    const refused = net.connect(Number(port), host).setEncoding('utf8')
+    let said = ''
+    refused.on('data', (text: string) => { said += text }).on('error', () => undefined)
+    await once(refused, 'close')
+    assert.equal(said, recorded.first_refused[1])
+  } finally {
+    for (const socket of open) socket.destroy()
+  }
 })
 
 interface Shown {
