@@ -97,9 +97,10 @@ export type FromWorker =
   | { readonly kind: 'drained' }
 
 /** What is observed of an endpoint is kept under this key: `scheme://address`, with what TLS does there otherwise than usual behind the scheme. */
-export function endpointKey({ scheme, tls }: Pick<Service, 'scheme' | 'tls'>, { address }: Pick<Endpoint, 'address'>): string {
-  if (!isSecure(scheme)) return `${scheme}://${address}`
+export function endpointKey({ scheme, tls }: Pick<Service, 'scheme' | 'tls'>, { address, guarded }: Pick<Endpoint, 'address' | 'guarded'>): string {
+  const guard = guarded === true ? '+guarded' : ''
+  if (!isSecure(scheme)) return `${scheme}${guard}://${address}`
   const name = tls.serverName === '' ? '' : `+${tls.serverName}`
   const authority = tls.ca === '' ? '' : `+ca:${hash('sha256', tls.ca).slice(0, 16)}`
-  return `${scheme}${name}${authority}${tls.skipVerify ? '+unverified' : ''}://${address}`
+  return `${scheme}${guard}${name}${authority}${tls.skipVerify ? '+unverified' : ''}://${address}`
 }

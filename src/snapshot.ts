@@ -23,6 +23,8 @@ export interface Endpoint {
   readonly port: number
   /** 0–1000; 100 is the normal share, 0 takes no traffic while another endpoint is left. */
   readonly weight: number
+  /** `host` is a name that a job chose: what it resolves to must be an address that a job may name. */
+  readonly guarded?: true
 }
 
 /** What a route asks for in timeouts, retries and upgrades. Milliseconds. */
@@ -157,6 +159,8 @@ export interface DataPlaneSettings {
     readonly queueMs: number
     /** DNS servers, `address` or `address:port`; none: those of the system. */
     readonly dns: readonly string[]
+    /** CIDR blocks that jobs may name although they are loopback, link-local or the like. */
+    readonly allowAddresses: readonly string[]
     /** PEM of the authorities that `https` upstreams are verified against where a service has none of its own; '': those of Node. */
     readonly ca: string
   }

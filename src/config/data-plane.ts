@@ -33,6 +33,7 @@ export function toDataPlaneSettings(config: Config, workers: number, via: string
     upstream: {
       connectMs: upstream.connectMs, keepAliveMs: upstream.keepAliveMs, connections: upstream.connections,
       idle: upstream.idle, queue: upstream.queue, queueMs: upstream.queueTimeMs, dns: upstream.dns,
+      allowAddresses: config.catalogs.nomad?.allowAddresses ?? [],
       ca: upstream.ca === undefined ? '' : readAuthorities('upstream.ca', upstream.ca),
     },
     tunnel: { idleMs: tunnel.idleMs, afterRemovalMs: tunnel.afterRemovalMs },

@@ -1,6 +1,6 @@
 // Makes the catalogs that the config names, or, where it names none, what the environment of a Nomad task shows.
 import type { Catalog } from '#src/catalog/catalog.ts'
-import { createAddressPolicy } from '#src/catalog/address-policy.ts'
+import { createAddressPolicy } from '#src/upstream/address-policy.ts'
 import { connectOnce } from '#src/catalog/connect-gate.ts'
 import { createFileCatalog } from '#src/catalog/file.ts'
 import { createNomadCatalog } from '#src/catalog/nomad/nomad.ts'

@@ -16,6 +16,7 @@ import { emptyTable, TableBuilder, type RoutingTable } from '#src/routing/table.
 import type { PickContext } from '#src/upstream/balance.ts'
 import type { Identities } from '#src/tls/identities.ts'
 import type { UpstreamFailure } from '#src/upstream/stream.ts'
+import { createAddressPolicy } from '#src/upstream/address-policy.ts'
 import { Dialer } from '#src/upstream/dial.ts'
 import { eject, mayEjectForStatus, recordAnswer, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
 import { Endpoint } from '#src/upstream/endpoint.ts'
@@ -107,7 +108,7 @@ export class Plane implements TunnelHost {
     this.trusted = blockList(settings.trustedPeers)
     const { dialer, ...terms } = this.#upstreamTerms(settings)
     // Names that are known stay known, unless they are asked of others now.
-    Object.assign(this.#upstream, isDeepStrictEqual(before.dns, settings.upstream.dns) && before.ca === settings.upstream.ca ? terms : { dialer, ...terms })
+    Object.assign(this.#upstream, isDeepStrictEqual(before.dns, settings.upstream.dns) && isDeepStrictEqual(before.allowAddresses, settings.upstream.allowAddresses) && before.ca === settings.upstream.ca ? terms : { dialer, ...terms })
   }
 
   #govern({ tls }: DataPlaneSettings): void {
@@ -122,7 +123,7 @@ export class Plane implements TunnelHost {
       connectMs: upstream.connectMs,
       keepAliveMs: upstream.keepAliveMs,
       limits: upstream,
-      dialer: new Dialer(new Names({ servers: upstream.dns, hostsFile: HOSTS_FILE, now: () => clock.now(), random }), upstream.ca),
+      dialer: new Dialer(new Names({ servers: upstream.dns, hostsFile: HOSTS_FILE, now: () => clock.now(), random }), upstream.ca, createAddressPolicy({ allow: upstream.allowAddresses, registry: [] })),
     }
   }
 
@@ -183,7 +184,7 @@ export class Plane implements TunnelHost {
     let endpoint = this.#endpoints.get(key)
     if (endpoint === undefined) {
       const http2 = isHttp2(service.scheme)
-      const origin = { host: spec.host, port: spec.port, tls: isSecure(service.scheme) ? service.tls : null, protocol: http2 ? 'h2' : 'http/1.1' } as const
+      const origin = { host: spec.host, port: spec.port, guarded: spec.guarded === true, tls: isSecure(service.scheme) ? service.tls : null, protocol: http2 ? 'h2' : 'http/1.1' } as const
       this.#endpoints.set(key, (endpoint = new Endpoint(key, spec)))
       this.#pools.set(endpoint, http2 ? new Http2Pool(this.#upstream, this.outboxes, origin) : new Pool(this.#upstream, origin))
     }

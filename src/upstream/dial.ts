@@ -3,6 +3,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { Dial } from '#src/io/wire.ts'
 import type { UpstreamTls } from '#src/snapshot.ts'
+import type { AddressPolicy } from './address-policy.ts'
 import type { Names } from './names.ts'
 
 /** Where an endpoint's connections lead. */
@@ -10,6 +11,8 @@ export interface Origin {
   /** IP address without brackets, or a DNS name. */
   readonly host: string
   readonly port: number
+  /** A job chose the name: addresses that a job may not name are left out of what it resolves to. */
+  readonly guarded: boolean
   /** Null: in the clear. */
   readonly tls: UpstreamTls | null
   /** What TLS offers by ALPN. */
@@ -26,19 +29,21 @@ export function serverNameFor(origin: Origin, host: string): string {
 export class Dialer {
   readonly #names: Names
   readonly #ca: string
+  readonly #policy: AddressPolicy
   /** By their authorities; few: making one parses certificates. */
   readonly #contexts = new Map<string, tls.SecureContext>()
 
   /** `ca`: PEM of the authorities to trust where a service says nothing; '' for Node's. */
-  constructor(names: Names, ca: string) {
+  constructor(names: Names, ca: string, policy: AddressPolicy) {
     this.#names = names
     this.#ca = ca
+    this.#policy = policy
   }
 
   /** `serverName` is what `serverNameFor` says. */
   dial(origin: Origin, serverName: string): Dial {
-    const { host, port } = origin
-    const where = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, ...(net.isIP(host) === 0 ? { lookup: this.#names.lookup } : {}) }
+    const { host, port, guarded } = origin
+    const where = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, ...(net.isIP(host) === 0 ? { lookup: guarded ? this.#guardedLookup(port) : this.#names.lookup } : {}) }
     if (origin.tls === null) return { ready: 'connect', open: (onread) => net.connect({ ...where, onread }) }
     const { skipVerify, ca } = origin.tls
     return {
@@ -59,6 +64,18 @@ export class Dialer {
         if (origin.protocol === 'h2') socket.once('secureConnect', () => demandHttp2(socket))
         return socket
       },
+    }
+  }
+
+  /** As `Names.lookup`, without the addresses that a job may not name. */
+  #guardedLookup(port: number): net.LookupFunction {
+    return (name, options, callback) => {
+      this.#names.lookup(name, options, (error, found, family) => {
+        if (error !== null || typeof found === 'string') return callback(error, found, family)
+        const allowed = found.filter(({ address }) => this.#policy.refusal(address, port, '') === undefined)
+        if (allowed.length > 0) return callback(null, allowed)
+        callback(Object.assign(new Error(`${name} resolves to addresses that a job may not name`), { code: 'EADDRESSREFUSED' }), [])
+      })
     }
   }
 

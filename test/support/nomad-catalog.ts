@@ -1,5 +1,5 @@
 // A Nomad catalog on a registry of its own, with a gateway between them, for tests that watch it from outside.
-import { createAddressPolicy } from '#src/catalog/address-policy.ts'
+import { createAddressPolicy } from '#src/upstream/address-policy.ts'
 import type { Catalog } from '#src/catalog/catalog.ts'
 import { connectOnce } from '#src/catalog/connect-gate.ts'
 import { createNomadCatalog } from '#src/catalog/nomad/nomad.ts'

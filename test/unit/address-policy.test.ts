@@ -1,7 +1,7 @@
 // Which addresses a job may name.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAddressPolicy, plainAddress } from '#src/catalog/address-policy.ts'
+import { createAddressPolicy, plainAddress } from '#src/upstream/address-policy.ts'
 
 const policy = createAddressPolicy({ allow: ['169.254.7.0/24'], registry: ['10.0.0.9:4646'] })
 const refused = (host: string, node = ''): boolean => policy.refusal(host, 80, node) !== undefined

@@ -47,7 +47,7 @@ test('everything else arrives as it was written', () => {
     trustedPeers: ['10.0.0.0/8'],
     client: { headMs: 1000, bodyMs: 2000, keepAliveMs: 3000 },
     tls: { handshakeMs: 4000, minVersion: 'TLSv1.3', clients: [], hsts: 'max-age=31536000; includeSubDomains', tellFailures: false },
-    upstream: { connectMs: 4000, keepAliveMs: 5000, connections: 6, idle: 7, queue: 8, queueMs: 9000, dns: ['127.0.0.1:5300'], ca: '' },
+    upstream: { connectMs: 4000, keepAliveMs: 5000, connections: 6, idle: 7, queue: 8, queueMs: 9000, dns: ['127.0.0.1:5300'], allowAddresses: [], ca: '' },
     tunnel: { idleMs: 10_000, afterRemovalMs: 11_000 },
     eject: { failures: 2, timeMs: 12_000, slowStartMs: 13_000, panic: false },
     accessLog: { enabled: false, sample: 0.5 },

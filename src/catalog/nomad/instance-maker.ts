@@ -1,6 +1,6 @@
 // Makes instances and problems of services, each anew only when something of it has changed.
 import type { Instance, Problem } from '#src/catalog/catalog.ts'
-import type { AddressPolicy } from '#src/catalog/address-policy.ts'
+import type { AddressPolicy } from '#src/upstream/address-policy.ts'
 import type { Gate } from './gate.ts'
 import type { KnownService, ServiceId } from './known-services.ts'
 import { instanceOf, placeOf, whereOf } from './meaning.ts'

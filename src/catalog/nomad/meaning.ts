@@ -1,7 +1,7 @@
 // Where a registration leads, and what it becomes for the control plane: an instance, or a problem. Pure.
 import { isIP } from 'node:net'
 import { parseAddress } from '#src/catalog/address.ts'
-import type { AddressPolicy } from '#src/catalog/address-policy.ts'
+import type { AddressPolicy } from '#src/upstream/address-policy.ts'
 import type { Instance, InstanceHealth } from '#src/catalog/catalog.ts'
 import type { Registration } from './registration.ts'
 

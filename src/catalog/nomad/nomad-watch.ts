@@ -1,5 +1,5 @@
 // One following of Nomad: lists, events and reads brought together into what is known, and that into readings.
-import type { AddressPolicy } from '#src/catalog/address-policy.ts'
+import type { AddressPolicy } from '#src/upstream/address-policy.ts'
 import type { FailureCause, Instance, Problem, Reading } from '#src/catalog/catalog.ts'
 import { backoffMs } from '#src/registry/backoff.ts'
 import { Bell } from '#src/registry/bell.ts'
