@@ -65,6 +65,17 @@ describe('a registry that', () => {
   }
 })
 
+test('an outage is over when the registry answers, not when something changes', async () => {
+  await using followed = await followTwo()
+  const { subject, control } = followed
+  for (const mode of ['refuse', 'error'] as const) {
+    subject.gateway.mode = mode
+    await until(() => control.known.answer === 'unreachable', { what: 'the outage' })
+    subject.gateway.mode = 'pass'
+    await until(() => control.known.answer === 'read' && control.known.state === 'current', { what: 'its end' })
+  }
+})
+
 test('ten minutes without a registry: served as before, tried again with patience, and right again at once', async () => {
   const clock = new FastClock()
   await using followed = await followTwo({ clock })

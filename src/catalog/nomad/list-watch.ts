@@ -123,10 +123,12 @@ export class ListWatch {
       const asked = this.#index
       this.#blocking = new AbortController()
       const ended = AbortSignal.any([signal, this.#blocking.signal])
-      const ok = await this.#read(asked === 0 ? undefined : { index: asked, waitMs }, ended, signal)
+      // A failure is over as soon as anything is answered: what would only answer a change must not be waited for.
+      const blocks = asked !== 0 && this.#state.kind === 'ok'
+      const ok = await this.#read(blocks ? { index: asked, waitMs } : undefined, ended, signal)
       if (signal.aborted) return
       if (!ok) await this.#recover(signal)
-      else if (asked !== 0 && clock.now() - begun < waitMs) {
+      else if (blocks && clock.now() - begun < waitMs) {
         // What wakes it comes in crowds. Events tell what changed meanwhile.
         await clock.wait((REST_MS + this.#names * REST_EACH_MS) * (live() ? 5 : 1) * (0.5 + random()), signal)
       }
