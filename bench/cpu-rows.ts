@@ -26,6 +26,9 @@ export const cpuRows: readonly CpuRow[] = [
   { name: 'chunked', title: 'chunked response of 16 KiB, 64 connections', load: { path: '/chunked', connections: 64 } },
   { name: 'new', title: 'a new connection for each request, 64 at once', load: { path: '/', connections: 64, close: true } },
   { name: 'pipelined', title: '16 requests at once on 64 connections', load: { path: '/', connections: 64, pipelined: 16 } },
+  { name: 'tls-64', title: 'TLS: small response, 64 connections', load: { path: '/', connections: 64, tls: 'kept' } },
+  { name: 'handshake', title: 'TLS: a new connection with a full handshake for each request, 16 at once', load: { path: '/', connections: 16, tls: 'full' } },
+  { name: 'resumed', title: 'TLS: a new connection with a resumed session for each request, 16 at once', load: { path: '/', connections: 16, tls: 'resumed' } },
   { name: 'post', title: 'POST of 100 octets, 64 connections', load: { path: '/sink', connections: 64, bodyBytes: 100 }, backendRequests: 2 },
 ]
 
@@ -88,6 +91,7 @@ export interface RunOptions {
 
 /** The proxies as a row measures them. */
 export function subjectsOf(row: CpuRow, proxies: readonly Proxy[]): Subject[] {
+  if (row.load.tls !== undefined) return proxies.flatMap((proxy) => (proxy.tlsPort === undefined ? [] : { label: proxy.name, proxy, port: proxy.tlsPort }))
   return proxies.flatMap((proxy): Subject[] => [
     { label: proxy.name, proxy, port: proxy.port },
     ...(row.bodies === true && proxy.unbufferedPort !== undefined ? [{ label: `${proxy.name}, unbuffered`, proxy, port: proxy.unbufferedPort }] : []),

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { LOAD_CORE, type Child, type Children } from './children.ts'
 import { HOST } from './peer.ts'
 import { findProgram } from './programs.ts'
@@ -15,12 +16,16 @@ export interface Load {
   readonly pipelined?: number
   /** A new connection for each request. */
   readonly close?: boolean
+  /** TLS 1.3, X25519, AES-128-GCM: requests on connections that stay, or each with a handshake of its own, whole or resumed. */
+  readonly tls?: 'kept' | 'full' | 'resumed'
 }
 
 const LONG = '600' // seconds; it is stopped before
 
 /** Starts to ask `port` of 127.0.0.1. */
 export function startLoad(children: Children, folder: string, port: number, load: Load): Child {
+  if (load.tls === 'kept') return startH2load(children, port, load)
+  if (load.tls !== undefined) return startHandshakes(children, port, load)
   return findProgram('wrk') !== undefined ? startWrk(children, folder, port, load) : startAutocannon(children, folder, port, load)
 }
 
@@ -28,6 +33,18 @@ export function startLoad(children: Children, folder: string, port: number, load
 export function errorsOf(output: string): string {
   const said = output.match(/Non-2xx.*|Socket errors.*|[1-9][0-9]* errors.*|[1-9][0-9]* (?:[345]xx|non 2xx).*/g)
   return said === null ? '' : said.join('; ')
+}
+
+function startH2load(children: Children, port: number, { path, connections }: Load): Child {
+  return children.start('h2load', [
+    '--h1', '-t', '1', '-c', String(connections), '-D', LONG, '--groups', 'X25519', '--tls13-ciphers', 'TLS_AES_128_GCM_SHA256',
+    '--connect-to', `127.0.0.1:${port}`, `https://${HOST}:${port}${path}`,
+  ], { core: LOAD_CORE })
+}
+
+function startHandshakes(children: Children, port: number, { path, connections, tls }: Load): Child {
+  const program = fileURLToPath(new URL('handshakes.ts', import.meta.url))
+  return children.start('node', [program, String(port), path, String(connections), tls === 'resumed' ? '-reuse' : '-new'], { core: LOAD_CORE })
 }
 
 function startWrk(children: Children, folder: string, port: number, { path, connections, bodyBytes = 0, pipelined = 1, close = false }: Load): Child {

@@ -18,6 +18,8 @@ export interface PeerOptions {
   readonly backend: Backend
   /** Of its own; exists. */
   readonly folder: string
+  /** Of the TLS listener: P-256, for every host. PEM files, and one that holds both. */
+  readonly certificate: { readonly cert: string; readonly key: string; readonly both: string }
   /** The core it runs on. */
   readonly core: number
   /** Serai's alone: its data-plane threads, the text of its services file, and further arguments of `serai run`. */
@@ -30,6 +32,8 @@ export interface PeerOptions {
 export interface Started {
   readonly child: Child
   readonly port: number
+  /** TLS with HTTP/1.1; Caddy is measured without. */
+  readonly tlsPort?: number
   /** nginx with its buffers off, for rows in which bodies matter. */
   readonly unbufferedPort?: number
   /** Grows with every request. */

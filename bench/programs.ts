@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 
 /** How each program says its version. */
 const versionArguments = {
-  nginx: ['-v'], haproxy: ['-v'], caddy: ['version'], wrk: ['-v'], taskset: ['--version'],
+  nginx: ['-v'], haproxy: ['-v'], caddy: ['version'], wrk: ['-v'], taskset: ['--version'], h2load: ['--version'], openssl: ['version'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type Program = keyof typeof versionArguments

@@ -5,16 +5,16 @@ import { HOSTS, hostName, type PeerOptions, type Started } from '../peer.ts'
 import { accepting, freePorts } from '../ports.ts'
 import { fill } from '../template.ts'
 
-export async function startHaproxy({ children, backend, folder, core }: PeerOptions): Promise<Started> {
-  const [port] = await freePorts(1) as [number]
+export async function startHaproxy({ children, backend, certificate, folder, core }: PeerOptions): Promise<Started> {
+  const [port, tls] = await freePorts(2) as [number, number]
   const indexes = Array.from({ length: HOSTS }, (_, index) => index)
   writeFileSync(join(folder, 'hosts.map'), indexes.map((index) => `${hostName(index)} s${index}\n`).join(''))
   const servers = backend.ports.map((each, index) => `  server b${index} 127.0.0.1:${each} pool-max-conn -1\n`).join('')
   const template = readFileSync(new URL('haproxy.cfg', import.meta.url), 'utf8') + indexes.map((index) => `backend s${index}\n${servers}`).join('')
   const config = join(folder, 'haproxy.cfg')
   const accessLog = join(folder, 'haproxy-access.log')
-  writeFileSync(config, fill(template, { folder, port }))
+  writeFileSync(config, fill(template, { folder, port, tls, both: certificate.both }))
   const child = children.start('haproxy', ['-db', '-f', config], { core, stdoutFile: accessLog })
   await accepting(port, child)
-  return { child, port, accessLog }
+  return { child, port, tlsPort: tls, accessLog }
 }

@@ -9,15 +9,16 @@ import { freePorts } from '../ports.ts'
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const READY_MS = 30_000
 
-export async function startSerai({ children, folder, core, workers, services: text, flags }: PeerOptions): Promise<Started> {
-  const [port, adminPort] = await freePorts(2) as [number, number]
+export async function startSerai({ children, certificate, folder, core, workers, services: text, flags }: PeerOptions): Promise<Started> {
+  const [port, adminPort, tlsPort] = await freePorts(3) as [number, number, number]
   const admin = `127.0.0.1:${adminPort}`
   const accessLog = join(folder, 'serai-access.log')
   const services = join(folder, 'services.yaml')
   writeFileSync(services, text)
   const config = join(folder, 'serai.yaml')
   writeFileSync(config, JSON.stringify({
-    listeners: { http: { address: `127.0.0.1:${port}` } },
+    listeners: { http: { address: `127.0.0.1:${port}` }, https: { address: `127.0.0.1:${tlsPort}`, tls: true } },
+    tls: { certificates: [{ cert: certificate.cert, key: certificate.key, default: true }] },
     admin: { address: admin },
     catalogs: { file: { path: services } },
     limits: { connections: 20_000 },
@@ -27,7 +28,7 @@ export async function startSerai({ children, folder, core, workers, services: te
   }, null, 1))
   const child = children.start('node', [...process.execArgv, main, 'run', '--config', config, `--workers=${workers}`, ...flags], { core })
   await ready(admin, child)
-  return { child, port, accessLog, admin, services }
+  return { child, port, tlsPort, accessLog, admin, services }
 }
 
 async function ready(admin: string, child: Child): Promise<void> {
