@@ -1,9 +1,10 @@
 // A connection before it speaks HTTP: a balancer's PROXY header, a TLS handshake, the first octets that tell HTTP/2, each within bounds and time.
 import type { X509Certificate } from 'node:crypto'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { Timed } from '#src/io/deadlines.ts'
 import { Pending } from '#src/io/pending.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
+import type { SecureSocket } from '#src/io/secure-socket.ts'
 import { Wire, type TcpHandle, type WireOwner } from '#src/io/wire.ts'
 import type { HandshakeFailureReason } from '#src/observe/counters.ts'
 import { alertRecord, alerts, isHelloFault, MAX_HELLO_BYTES, readClientHello, type ClientHello, type HelloFault } from '#src/tls/hello.ts'
@@ -53,7 +54,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
   readonly #wire: Wire
   #phase: Phase
   #kept: Pending | null = null
-  #socket: TLSSocket | null = null
+  #socket: SecureSocket | null = null
   #serverName = ''
 
   constructor(options: ArrivalOptions, handle: TcpHandle, peer: Peer) {
@@ -163,16 +164,15 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
     const first = Buffer.from(bytes.subarray(from, to))
     this.#phase = 'handshake'
     this.#kept = null
-    this.#wire.hold()
-    this.#socket = shakeHands(this.#wire.intoSocket(), {
-      context, identity, first,
+    this.#socket = shakeHands(this.#wire.release(), {
+      context, identity, first, into: this.#options.context.buffers.shared.view,
       done: (socket, client) => this.#guarded(socket, () => this.#secured(socket, identity, tls, client)),
       failed: (reason, detail) => this.#guarded(null, () => this.#fail(reason, detail)),
     })
   }
 
   /** A mistake of ours in an event of the TLS socket ends this connection alone. */
-  #guarded(socket: TLSSocket | null, callback: () => void): void {
+  #guarded(socket: SecureSocket | null, callback: () => void): void {
     try {
       callback()
     } catch (error) {
@@ -181,7 +181,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
     }
   }
 
-  #secured(socket: TLSSocket, { scope }: Identity, { policies }: TlsIdentities, client: X509Certificate | undefined): void {
+  #secured(socket: SecureSocket, { scope }: Identity, { policies }: TlsIdentities, client: X509Certificate | undefined): void {
     const options = this.#options
     options.completed(socket.isSessionReused())
     this.#leave()

@@ -1,28 +1,29 @@
 // A TLS handshake with a client whose ClientHello was read already: OpenSSL gets it, over the native socket, and says how it ended.
 import type { X509Certificate } from 'node:crypto'
-import type { Socket } from 'node:net'
-import tls from 'node:tls'
+import type { SecureContext } from 'node:tls'
+import { SecureSocket } from '#src/io/secure-socket.ts'
+import type { StreamHandle } from '#src/io/stream-binding.ts'
 import type { HandshakeFailureReason } from '#src/observe/counters.ts'
 import type { Identity } from '#src/tls/identities.ts'
 import { ALPN_PROTOCOLS } from './protocols.ts'
 
 export interface Handshake {
-  readonly context: tls.SecureContext
+  readonly context: SecureContext
   readonly identity: Identity
   /** Of what the client sent, from its ClientHello on. */
   readonly first: Buffer
+  /** What the socket reads into. */
+  readonly into: Uint8Array
   /** Called once, unless `failed` is: the socket is the caller's. */
-  done(socket: tls.TLSSocket, client: X509Certificate | undefined): void
+  done(socket: SecureSocket, client: X509Certificate | undefined): void
   /** Called once, unless `done` is: the socket is no more. */
   failed(reason: HandshakeFailureReason, detail: string): void
 }
 
-/** Begins the handshake on a connection that is read no more; destroying the socket that is returned ends it. */
-export function shakeHands(connection: Socket, { context, identity, first, done, failed }: Handshake): tls.TLSSocket {
+/** Begins the handshake on a connection that nobody else reads; destroying the socket that is returned ends it. */
+export function shakeHands(connection: StreamHandle, { context, identity, first, into, done, failed }: Handshake): SecureSocket {
   const { policy } = identity
-  connection.unshift(first)
-  const socket = new tls.TLSSocket(connection, {
-    isServer: true,
+  const socket = SecureSocket.over(connection, into, {
     secureContext: context,
     ALPNProtocols: [...ALPN_PROTOCOLS],
     requestCert: policy !== null,
@@ -52,11 +53,12 @@ export function shakeHands(connection: Socket, { context, identity, first, done,
     socket.on('_tlsError', (error: Error) => socket.destroy(error))
     done(socket, client)
   })
+  socket.receive(first)
   return socket
 }
 
 /** What OpenSSL found wrong with the client's certificate; tls.Server asks it the same way. */
-function verifyError(socket: tls.TLSSocket): NodeJS.ErrnoException | undefined {
+function verifyError(socket: SecureSocket): NodeJS.ErrnoException | undefined {
   const { _handle: handle } = socket as unknown as { readonly _handle: { verifyError(): NodeJS.ErrnoException | null | undefined } | null }
   return handle === null ? new Error('gone') : (handle.verifyError() ?? undefined)
 }

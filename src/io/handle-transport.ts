@@ -1,5 +1,4 @@
 // A transport over an accepted handle as it is: no socket object, no stream, no event is made for it.
-import net from 'node:net'
 import { constants } from 'node:os'
 import { RawWriter } from './raw-write.ts'
 import { streamBinding, type ShutdownRequest, type StreamHandle } from './stream-binding.ts'
@@ -108,13 +107,11 @@ export class HandleTransport implements Transport {
     this.#state = 'closed'
   }
 
-  /** The connection as a socket of node:net that reads nothing yet; this transport is over, and says no more. */
-  intoSocket(): net.Socket {
+  release(): StreamHandle {
     this.#state = 'closed'
     this.#handle.readStop()
     this.#handle.owner = undefined
-    const options = { handle: this.#handle, allowHalfOpen: true, pauseOnCreate: true }
-    return new net.Socket(options as unknown as net.SocketConstructorOpts)
+    return this.#handle
   }
 
   onRead(result: number): Uint8Array | undefined {

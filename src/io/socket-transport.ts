@@ -104,9 +104,8 @@ export class SocketTransport implements Transport {
     else this.socket.resetAndDestroy()
   }
 
-  intoSocket(): Socket {
-    for (const event of ['end', 'error', 'close', 'data']) this.socket.removeAllListeners(event)
-    return this.socket
+  release(): never {
+    throw new Error('only a connection that was accepted, and has no socket yet, is given away')
   }
 
   #sent(error: number): void {
@@ -128,14 +127,3 @@ export const onreadOf = (events: TransportEvents): { buffer: () => Uint8Array; c
     return true
   },
 })
-
-/** Reads a socket as `onread` would: node:tls heeds that only for sockets that it opens itself. The copy costs less than 0.2 µs (bench/README.md). */
-export function readByEvents(socket: Socket, events: TransportEvents): void {
-  socket.on('data', (data: Buffer) => {
-    for (let at = 0; at < data.length && !socket.destroyed;) {
-      const count = data.copy(events.memory(), 0, at)
-      at += count
-      events.read(count)
-    }
-  })
-}

@@ -1,5 +1,5 @@
 // What carries a wire's octets: an accepted handle as it is, or a socket of node:net or node:tls.
-import type { Socket } from 'node:net'
+import type { StreamHandle } from './stream-binding.ts'
 
 /** What a transport tells its wire. None of these may throw. */
 export interface TransportEvents {
@@ -39,6 +39,6 @@ export interface Transport {
   destroy(): void
   /** The same, so that the peer sees a reset, where that can be. */
   reset(): void
-  /** The connection as a socket that reads nothing yet; the transport says no more. */
-  intoSocket(): Socket
+  /** The handle of an accepted connection, which nobody reads now; the transport says no more. */
+  release(): StreamHandle
 }

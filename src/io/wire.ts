@@ -1,9 +1,9 @@
 // One TCP connection, either side: reads into the thread's buffers, writes with back-pressure, one error boundary.
-import net from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import type net from 'node:net'
 import { HandleTransport } from './handle-transport.ts'
 import type { ReadBuffer, ReadBuffers } from './read-buffer.ts'
-import { onreadOf, readByEvents, SocketTransport } from './socket-transport.ts'
+import { SecureSocket } from './secure-socket.ts'
+import { onreadOf, SocketTransport } from './socket-transport.ts'
 import type { StreamHandle } from './stream-binding.ts'
 import type { Transport, TransportEvents } from './transport.ts'
 
@@ -54,7 +54,7 @@ export interface TcpHandle {
 }
 
 /** An accepted connection: as it came, after its TLS handshake, or with its first octets read already. */
-export type Accepted = TcpHandle | TLSSocket | Wire
+export type Accepted = TcpHandle | SecureSocket | Wire
 
 /** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
 const SMALL = 4096
@@ -84,10 +84,10 @@ export class Wire implements Source, TransportEvents {
       accepted.#owner = owner
       return accepted
     }
-    if (accepted instanceof net.Socket) {
+    if (accepted instanceof SecureSocket) {
       const wire = new Wire(context, owner, true)
       wire.#transport = new SocketTransport(accepted, wire, true)
-      readByEvents(accepted, wire)
+      accepted.reader = onreadOf(wire)
       return wire
     }
     const wire = new Wire(context, owner)
@@ -190,10 +190,10 @@ export class Wire implements Source, TransportEvents {
     return this.#transport.remoteAddress
   }
 
-  /** The connection as a socket that reads nothing yet, for TLS to take over: this wire is over, and its owner hears no more of it. */
-  intoSocket(): net.Socket {
+  /** The accepted handle, which nobody reads now, for TLS to take over: this wire is over, and its owner hears no more of it. */
+  release(): StreamHandle {
     this.#gone = true
-    return this.#transport.intoSocket()
+    return this.#transport.release()
   }
 
   start(): void {
