@@ -12,6 +12,7 @@ import { parseArguments, UsageError } from './command.ts'
 import type { Command, CommandIo } from './command.ts'
 import { demoConfig } from './demo/config.ts'
 import { followKeys } from './demo/keys.ts'
+import { writeCertificate } from './demo/local-authority.ts'
 import { claim, readAddress, withIpv6Loopback } from './demo/ports.ts'
 import { SampleCluster } from './demo/sample-cluster.ts'
 import { screen } from './demo/screen.ts'
@@ -25,8 +26,9 @@ export const command: Command = {
   name: 'demo',
   summary: 'a small Nomad with sample jobs behind Serai on this machine, and what to try with them',
   usage: [
-    'serai demo [--http ADDRESS] [--admin ADDRESS]', '',
+    'serai demo [--http ADDRESS] [--https ADDRESS] [--admin ADDRESS]', '',
     '  --http    where Serai listens for requests (127.0.0.1:8080, and the same port of [::1])',
+    '  --https   where it speaks TLS (127.0.0.1:8443), with a certificate of an authority made at the start',
     '  --admin   where its admin page is (127.0.0.1:9080)',
   ].join('\n'),
   run: demo,
@@ -42,8 +44,9 @@ async function demo(argv: readonly string[], io: CommandIo): Promise<number> {
   await using cleanUp = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'serai-demo-'))
   cleanUp.defer(() => rm(folder, { recursive: true, force: true }))
+  const certificate = await writeCertificate(folder, ['localhost', 'a.localhost', 'shop.localhost', '*.example.org'])
   const cluster = cleanUp.use(await SampleCluster.start())
-  const loaded = loadConfig({ file: 'demo', text: demoConfig({ ...free, registry: cluster.address, folder: join(folder, 'state') }), env: {} })
+  const loaded = loadConfig({ file: 'demo', text: demoConfig({ ...free, certificate, registry: cluster.address, folder: join(folder, 'state') }), env: {} })
   if (!loaded.ok) {
     io.stderr.write(`${formatMistakes(loaded.mistakes)}\n`)
     return 2
@@ -52,7 +55,7 @@ async function demo(argv: readonly string[], io: CommandIo): Promise<number> {
   const running = runWith(loaded.config, io).finally(() => { ending.abort() })
   const tell = async (): Promise<void> => {
     if (!await isServing(free, ending.signal)) return
-    io.stdout.write(screen({ cluster, httpPort: free.http[0].port, adminPort: free.admin.port, startedMs: performance.now() }))
+    io.stdout.write(screen({ cluster, httpPort: free.http[0].port, httpsPort: free.https[0].port, ca: certificate.ca, adminPort: free.admin.port, startedMs: performance.now() }))
     cleanUp.use(followKeys({ input: process.stdin, cluster, say: (line) => { io.stdout.write(`${line}\n`) } }))
   }
   const [code] = await Promise.all([running, tell()])
@@ -61,12 +64,13 @@ async function demo(argv: readonly string[], io: CommandIo): Promise<number> {
 
 interface Asked {
   readonly http: BindAddress
+  readonly https: BindAddress
   readonly admin: BindAddress
 }
 
 /** Throws UsageError. */
 function readFlags(argv: readonly string[]): Asked {
-  const { values, positionals } = parseArguments(argv, { http: { type: 'string' }, admin: { type: 'string' } })
+  const { values, positionals } = parseArguments(argv, { http: { type: 'string' }, https: { type: 'string' }, admin: { type: 'string' } })
   if (positionals.length > 0) throw new UsageError(`takes no argument: ${JSON.stringify(positionals[0])}`)
   const address = (flag: string, fallback: string): BindAddress => {
     const written = String(values[flag] ?? fallback)
@@ -74,11 +78,12 @@ function readFlags(argv: readonly string[]): Asked {
     if (read === undefined) throw new UsageError(`--${flag} ${JSON.stringify(written)} is not an address to listen on, such as ${fallback}`)
     return read
   }
-  return { http: address('http', '127.0.0.1:8080'), admin: address('admin', '127.0.0.1:9080') }
+  return { http: address('http', '127.0.0.1:8080'), https: address('https', '127.0.0.1:8443'), admin: address('admin', '127.0.0.1:9080') }
 }
 
 interface Claimed {
   readonly http: readonly [BindAddress, ...BindAddress[]]
+  readonly https: readonly [BindAddress, ...BindAddress[]]
   readonly admin: BindAddress
 }
 
@@ -87,8 +92,10 @@ async function claimPorts(asked: Asked): Promise<Claimed | string> {
   let option = '--http'
   try {
     const http = await withIpv6Loopback(await claim(asked.http))
+    option = '--https'
+    const https = await withIpv6Loopback(await claim(asked.https))
     option = '--admin'
-    return { http, admin: await claim(asked.admin) }
+    return { http, https, admin: await claim(asked.admin) }
   } catch (error) {
     const { code, message, address: host = '', port = 0 } = error as NodeJS.ErrnoException & Partial<BindAddress> & { readonly address?: string }
     if (code !== 'EADDRINUSE') return message

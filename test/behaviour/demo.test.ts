@@ -7,6 +7,8 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { connect, get } from '#test/support/client.ts'
+import { needs } from '#test/support/real-servers.ts'
+import { run } from '#test/support/run.ts'
 import { runSerai } from '#test/support/serai.ts'
 import { until, within } from '#test/support/until.ts'
 
@@ -30,7 +32,7 @@ const THROUGH_NPM = ['npm', 'run', 'demo', '--']
 
 async function startDemo([file = '', ...args] = PROGRAM): Promise<Demo> {
   // A group of its own, as on a terminal: Ctrl-C is a signal to all of it.
-  const child = spawn(file, [...args, '--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(file, [...args, '--http', '127.0.0.1:0', '--https', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
   const ended = once(child, 'close').then(([code]) => code as number | null)
@@ -136,6 +138,19 @@ test('a canary gets a small share, and its promotion loses no request', async ()
 })
 
 // A terminal sends SIGINT to npm and to the program, and npm then sends its own to the program, a millisecond later.
+test('TLS as the screen says: curl verifies the certificate by the authority that it names', async (t) => {
+  const curl = needs(t, 'curl')
+  if (curl === undefined) return
+  await using demo = await startDemo()
+  const [, ca, url] = /curl --cacert (\S+) (https:\S+)/.exec(demo.said()) ?? assert.fail(`no such line in: ${demo.said()}`)
+  for (const host of ['a.localhost', 'shop.localhost', 'shop.example.org']) {
+    const { hostname, port } = new URL(url!)
+    const { code, stdout, stderr } = await run(curl, ['--silent', '--show-error', '--cacert', ca!, '--resolve', `${host}:${port}:127.0.0.1`, url!.replace(hostname, host)])
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(stdout, host.startsWith('a') ? /web/ : /shop/)
+  }
+})
+
 test('Ctrl-C under npm, which passes the signal on a second time, lets a running request finish', async () => {
   await using demo = await startDemo(THROUGH_NPM)
   await using client = await connect(demo.http)
@@ -163,10 +178,10 @@ test('a port in use is named in one line with what to do', async () => {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   try {
-    const http = await runSerai(['demo', '--http', `127.0.0.1:${port}`, '--admin', '127.0.0.1:0'])
+    const http = await runSerai(['demo', '--http', `127.0.0.1:${port}`, '--https', '127.0.0.1:0', '--admin', '127.0.0.1:0'])
     const line = (option: string): string => `127.0.0.1:${port} is in use by another program. Choose another port: npm run demo -- ${option} 127.0.0.1:${port + 1}\n`
     assert.deepEqual(http, { code: 1, stdout: '', stderr: line('--http') })
-    const admin = await runSerai(['demo', '--http', '127.0.0.1:0', '--admin', `127.0.0.1:${port}`])
+    const admin = await runSerai(['demo', '--http', '127.0.0.1:0', '--https', '127.0.0.1:0', '--admin', `127.0.0.1:${port}`])
     assert.deepEqual(admin, { code: 1, stdout: '', stderr: line('--admin') })
   } finally {
     server.close()

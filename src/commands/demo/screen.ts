@@ -7,13 +7,16 @@ import type { SampleName } from './sample-jobs.ts'
 export interface Place {
   readonly cluster: SampleCluster
   readonly httpPort: number
+  readonly httpsPort: number
+  /** The path of the authority that signed the demo's certificate. */
+  readonly ca: string
   readonly adminPort: number
   /** Since the command began. */
   readonly startedMs: number
 }
 
 /** The text for a terminal of 110 columns. */
-export function screen({ cluster, httpPort, adminPort, startedMs }: Place): string {
+export function screen({ cluster, httpPort, httpsPort, ca, adminPort, startedMs }: Place): string {
   const rows = (['web', 'api', 'shop'] satisfies SampleName[]).map((name) => {
     const members = cluster.running(name).map(({ instance, version, pid }) => `${instance} ${version} (pid ${pid})`)
     return `  ${name.padEnd(6)}${places[name].padEnd(20)}${members.join('  ')}`
@@ -32,6 +35,9 @@ Try, in another terminal:
 
   a request           curl -H 'Host: a.example.org' http://localhost:${httpPort}/
   in a browser        http://a.localhost:${httpPort}  http://a.localhost:${httpPort}/api
+  with TLS            curl --cacert ${ca} https://a.localhost:${httpsPort}/
+  in a browser        https://a.localhost:${httpsPort}, once ${ca} is among its authorities
+                      (their key is nowhere: after the demo it is of no more use; remove it then)
   see no error        while sleep 0.1; do curl -s -o /dev/null -w '%{http_code} ' http://a.localhost:${httpPort}/; done
   a canary            for i in $(seq 100); do curl -s http://shop.localhost:${httpPort}/; done | grep ^shop | sort | uniq -c
   a slow answer       curl -N http://a.localhost:${httpPort}/slow
