@@ -165,5 +165,5 @@ test('no more connections than were asked for, however many calls', async () => 
   const results = await Promise.all(Array.from({ length: 30 }, () => client.get(services, never)))
   await client.close()
   assert.ok(results.every(({ ok }) => ok))
-  assert.equal(most, 3)
+  assert.ok(most <= 3, `${most} at once`)
 })
