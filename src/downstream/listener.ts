@@ -95,7 +95,8 @@ export class Listener {
    * another (bench/README.md: an eighth of a short connection's CPU).
    */
   #takeConnections(): void {
-    const { _handle: bound } = this.#server as unknown as { readonly _handle: { onconnection: (error: number, handle: TcpHandle | undefined) => void } }
+    const { _handle: bound } = this.#server as unknown as { readonly _handle: { onconnection: (error: number, handle: TcpHandle | undefined) => void; setNoDelay(on: boolean): number } }
+    bound.setNoDelay(true) // what is accepted inherits it: a system call less for each
     bound.onconnection = (error, handle) => {
       if (error !== 0 || handle === undefined) return // no file left to open, say: what waits is accepted later
       try {
@@ -127,7 +128,6 @@ export class Listener {
       return handle.close()
     }
     if (!this.#options.admit(address, balancers !== null)) return handle.close()
-    handle.setNoDelay(true)
     const peer = this.#peer(address, port)
     const connection = tls || h2c || balancers !== null ? new Arrival(this.#arrivals, handle, peer) : serveConnection('', this.context, handle, peer)
     this.#connections.set(connection, this.context.deadlines.now)

@@ -47,7 +47,6 @@ export interface Dial {
 
 /** An accepted connection before any socket is made of it (node:net's own `TCP`, which has no public type). */
 export interface TcpHandle {
-  setNoDelay(on: boolean): number
   /** Fills in the address of the other end; 0 when that worked. */
   getpeername(into: { address?: string }): number
   close(): void
