@@ -7,7 +7,7 @@ import { describeRealServers, realServer } from './support/real-servers.ts'
 
 /** One file of tests may take this long before it counts as hung. */
 const FILE_TIMEOUT_MS = 120_000
-/** One of `npm run test:long`, which measures for minutes. */
+/** One of `npm run test:long` and `npm run test:real`, which measure for minutes. */
 const LONG_FILE_TIMEOUT_MS = 1_200_000
 
 interface Stage {
@@ -71,9 +71,9 @@ async function runQuietly({ name, args }: Stage): Promise<Outcome> {
 
 async function runTests(files: readonly string[]): Promise<Outcome> {
   const begun = performance.now()
-  const long = files.some((file) => file.startsWith('test/long/'))
+  const long = real || files.some((file) => file.startsWith('test/long/'))
   console.log(`▶ tests: ${files.length} files`)
-  const options = ['--test', '--test-reporter=spec', `--test-timeout=${long ? LONG_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS}`, `--test-concurrency=${real || long ? 1 : Math.max(2, availableParallelism() - 1)}`]
+  const options = ['--test', '--test-reporter=spec', `--test-timeout=${long ? LONG_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS}`, `--test-concurrency=${long ? 1 : Math.max(2, availableParallelism() - 1)}`]
   const ok = files.length > 0 && await succeeded(spawn(process.execPath, [...options, ...files], { stdio: 'inherit' }))
   const seconds = (performance.now() - begun) / 1000
   console.log(`${ok ? '✔' : '✖'} tests (${seconds.toFixed(1)} s)${files.length === 0 ? ': no test file there' : ''}`)

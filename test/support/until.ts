@@ -17,7 +17,7 @@ export async function within<T>(promise: Promise<T>, deadlineMs: number, what: (
 /** Polls `condition` every few milliseconds and returns its first value that is neither false nor undefined; what it throws counts as "not yet". */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { deadline = DEADLINE_MS, what }: { readonly deadline?: number; readonly what: string },
+  { deadline = DEADLINE_MS, everyMs = 5, what }: { readonly deadline?: number; readonly everyMs?: number; readonly what: string },
 ): Promise<Exclude<T, false | undefined>> {
   const end = performance.now() + deadline
   let last: unknown
@@ -28,7 +28,7 @@ export async function until<T>(
     } catch (error) {
       last = error
     }
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
   } while (performance.now() < end)
   const seen = last instanceof Error ? `; last error: ${last.message}` : ''
   throw new Error(`${deadline} ms passed without: ${what}${seen}`)
