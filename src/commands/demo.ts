@@ -54,7 +54,7 @@ async function demo(argv: readonly string[], io: CommandIo): Promise<number> {
   const ending = new AbortController()
   const running = runWith(loaded.config, io).finally(() => { ending.abort() })
   const tell = async (): Promise<void> => {
-    if (!await isServing(free, ending.signal)) return
+    if (!await isServing(free, cluster, ending.signal)) return
     io.stdout.write(screen({ cluster, httpPort: free.http[0].port, httpsPort: free.https[0].port, ca: certificate.ca, adminPort: free.admin.port, startedMs: performance.now() }))
     cleanUp.use(followKeys({ input: process.stdin, cluster, say: (line) => { io.stdout.write(`${line}\n`) } }))
   }
@@ -104,9 +104,10 @@ async function claimPorts(asked: Asked): Promise<Claimed | string> {
 }
 
 /** Waits until /ready says yes and every sample is routed: true. The program ended first: false. */
-async function isServing({ http: [http], admin }: Claimed, ended: AbortSignal): Promise<boolean> {
+async function isServing({ http: [http], admin }: Claimed, cluster: SampleCluster, ended: AbortSignal): Promise<boolean> {
   const at = ({ host, port }: BindAddress): string => `http://${formatAddress({ host: host === '' ? '127.0.0.1' : host, port })}`
   if (!await answers(`${at(admin)}/ready`, undefined, ended)) return false
+  while (!cluster.complete && !ended.aborted) await setTimeout(POLL_MS)
   for (const [host, path] of SAMPLES) if (!await answers(`${at(http)}${path}`, host, ended)) return false
   return true
 }

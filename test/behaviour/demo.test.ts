@@ -87,7 +87,7 @@ test('what the screen promises holds, and Ctrl-C leaves nothing behind', async (
   await using demo = await startDemo()
   assert.equal(demo.pids.length, 6)
   const seen = new Set<string | undefined>()
-  for (let count = 0; count < 40; count++) seen.add((await get(demo.http, '/', 'a.example.org')).headers.get('sample-instance'))
+  await until(async () => seen.add((await get(demo.http, '/', 'a.example.org')).headers.get('sample-instance')).size === 2, { deadline: DEADLINE_MS, what: 'both instances of web' })
   assert.deepEqual([...seen].sort(), ['web[0]', 'web[1]'])
   assert.match((await get(demo.http, '/api/x', 'a.localhost')).text, /^api: instance api\[[01]\], version v1, pid \d+\n\nGET \/api\/x HTTP\/1\.1\n/)
   const page = await get(demo.http, '/<b>', `a.localhost:${demo.http}`, 'Accept: text/html')

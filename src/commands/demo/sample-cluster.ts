@@ -28,6 +28,11 @@ export class SampleCluster implements AsyncDisposable {
     return this.#registry.address
   }
 
+  /** Whether all instances that were asked for run. */
+  get complete(): boolean {
+    return [...this.#samples.values()].every(({ name, count }) => this.running(name).length === count)
+  }
+
   /** What runs, by job, as `web[0] v1 (pid 12)`. */
   running(name: SampleName): readonly { readonly instance: string; readonly version: string; readonly pid: number }[] {
     return this.#allocations(name).filter(({ client, desired }) => client === 'running' && desired === 'run').map(({ id, slot, job }) => ({
