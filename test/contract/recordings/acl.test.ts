@@ -10,8 +10,8 @@ import { makeFolder } from '#test/support/folder.ts'
 import type { Folder } from '#test/support/folder.ts'
 import { NomadClient } from '#test/support/nomad-client.ts'
 import { makeJob } from '#test/support/nomad-job.ts'
-import { agrees, readRecording, readRecordings } from '#test/support/recording.ts'
-import type { Recording } from '#test/support/recording.ts'
+import { agrees, readRecording, readRecordings } from '#test/support/agreement.ts'
+import type { Recording } from '#test/support/agreement.ts'
 import { until } from '#test/support/until.ts'
 
 const ingress: Policy = { namespaces: { '*': ['read-job'], 'default': ['read-job'] }, node: 'read' }

@@ -6,7 +6,7 @@ import { startRegistry } from '#src/development/registry.ts'
 import { NomadClient } from '#test/support/nomad-client.ts'
 import type { NomadEvent } from '#test/support/nomad-client.ts'
 import { makeJob, ms } from '#test/support/nomad-job.ts'
-import { assertAgrees } from '#test/support/recording.ts'
+import { assertAgrees } from '#test/support/agreement.ts'
 import { until } from '#test/support/until.ts'
 
 const recorded = globSync('test/fixtures/nomad/**/*events.ndjson').flatMap((file) => readFileSync(file, 'utf8').trim().split('\n'))

@@ -6,7 +6,7 @@ import type { Registry } from '#src/development/registry.ts'
 import type { Allocation } from '#src/development/state/rows.ts'
 import { NomadClient } from '#test/support/nomad-client.ts'
 import { makeJob, ms } from '#test/support/nomad-job.ts'
-import { agrees, readRecording } from '#test/support/recording.ts'
+import { agrees, readRecording } from '#test/support/agreement.ts'
 import { until } from '#test/support/until.ts'
 import { agreesWith } from './subject.ts'
 

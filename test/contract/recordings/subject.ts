@@ -2,7 +2,7 @@
 import { test } from 'node:test'
 import type { Registry } from '#src/development/registry.ts'
 import { NomadClient } from '#test/support/nomad-client.ts'
-import { agrees, readRecording } from '#test/support/recording.ts'
+import { agrees, readRecording } from '#test/support/agreement.ts'
 
 /** Recorded text → what stands for it here. */
 export type Ours = ReadonlyMap<string, string>

@@ -1,4 +1,4 @@
-// Recorded answers of a real Nomad, and what it means that another answer agrees with one: same status, headers and keys, same values where they are not of the moment.
+// When an answer agrees with a recorded one of a real Nomad: same status, headers and keys, null or absent alike, same values where they are not of the moment.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
