@@ -16,9 +16,11 @@ export class HandleTransport implements Transport {
   readonly #writer: RawWriter
   #memory: Uint8Array
   #state: 'open' | 'ending' | 'closed' = 'open'
-  /** The FIN has left: then close. */
+  /** When the FIN has left: close. */
   #finishing = false
+  // Once both sides have sent their FIN, nothing can come or go any more.
   #finSent = false
+  #gotFin = false
   #refused = false
   /** libuv refuses to begin what it has begun. */
   #reads = false
@@ -123,15 +125,18 @@ export class HandleTransport implements Transport {
       this.#memory = memory
       return memory
     }
-    if (result === END_OF_FILE) this.#events.ended()
-    else if (result < 0) this.#fail(result, 'read')
+    if (result === END_OF_FILE) {
+      this.#gotFin = true
+      this.#events.ended()
+      if (this.#finSent) this.destroy()
+    } else if (result < 0) this.#fail(result, 'read')
     return undefined
   }
 
   finSent(status: number): void {
     this.#finSent = true
     if (status !== 0 && status !== CANCELLED) this.#fail(status, 'shutdown')
-    else if (this.#finishing) this.destroy()
+    else if (this.#finishing || this.#gotFin) this.destroy()
   }
 
   onClosed(): void {

@@ -144,6 +144,22 @@ for (const kind of wireKinds) {
     })
   }
 
+  for (const first of ['we', 'they']) {
+    test(`${kind}: when both sides have sent their FIN, ${first} first, the connection is over`, async () => {
+      await using arena = await startArena(kind)
+      const owner = new Owner()
+      const { wire, peer } = await arena.open(owner)
+      peer.resume()
+      if (first === 'we') wire.end()
+      else peer.end()
+      await until(() => first === 'we' ? peer.readableEnded : owner.ended === 1, { what: 'the first FIN' })
+      assert.equal(owner.closed, undefined)
+      if (first === 'we') peer.end()
+      else wire.end()
+      await until(() => owner.closed === '', { what: 'onClose' })
+    })
+  }
+
   test(`${kind}: starting what has started changes nothing, in a callback or outside`, async () => {
     await using arena = await startArena(kind)
     const owner = new Owner()
