@@ -157,7 +157,8 @@ export class Session implements FrameSink {
     if (this.over) return false
     this.#dataStream = stream
     this.#dataEnd = (flags & END_STREAM) !== 0
-    if (length > 0 || stream === null) return true
+    if (stream === null) return length >= USEFUL || this.#spend(1)
+    if (length > 0) return true
     if (!this.#dataEnd) return this.#spend(2)
     stream.receive(none, 8, 8, true)
     return !this.over
