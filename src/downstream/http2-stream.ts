@@ -1,6 +1,7 @@
 // One request of a client's HTTP/2 connection: its body and trailers, checked, go to the exchange; the answer goes out as frames.
 import type { Timed } from '#src/io/deadlines.ts'
 import type { Source } from '#src/io/wire.ts'
+import { CHUNKED } from '#src/http1/body.ts'
 import { withoutFields } from '#src/http1/fields.ts'
 import type { HeadFault } from '#src/http1/request-head.ts'
 import type { OutgoingHead } from '#src/http1/response-text.ts'
@@ -37,6 +38,8 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   #received = 0
   #bodyDone = false
   #responseBegun = false
+  /** A call of gRPC, whose client may be silent. */
+  #isCall = false
   #lastSent = 0
 
   constructor(connection: StreamHome, stream: Stream) {
@@ -57,6 +60,7 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     const { context } = this.#connection
     this.#length = connect ? -1 : head.contentLength
     this.#bodyDone = end
+    if (!end && head.contentLength === CHUNKED) this.#isCall = head.fields.includes('content-type: application/grpc')
     if (priority !== '') this.#stream.priority = parsePriority(priority)
     const sink = context.handle(this, head, nothing, 16, 16, end, '')
     if (this.#stream.over || this.#responseBegun) return
@@ -138,8 +142,13 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
       if (stream.sent === this.#lastSent) return this.#breakOff('client_write_timeout', 0)
       this.#lastSent = stream.sent
     } else if (this.#bodyDone) return
-    else if (!stream.held) return this.#breakOff('client_body_timeout', 408)
+    else if (!stream.held && !this.#mayPause) return this.#breakOff('client_body_timeout', 408)
     deadlines.arm(this, bodyMs)
+  }
+
+  /** A stream of messages, where silence is nothing wrong; what the endpoint says of it has a limit of its own. */
+  get #mayPause(): boolean {
+    return this.#length < 0 && (this.#isCall || this.#responseBegun)
   }
 
   /** The client stops in the middle of its body, or of reading ours. */
