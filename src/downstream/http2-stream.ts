@@ -125,7 +125,9 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   }
 
   closed(): void {
+    const tunnel = this.#tunnel
     this.#leave()
+    tunnel?.gone('client_abort') // after both ends, which is an orderly one
   }
 
   localEnd(): void {

@@ -184,6 +184,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   }
 
   settled(): void {
+    for (const attempt of [...this.#attempts]) attempt.settled()
     if (this.hasRoom) this.#home.roomIn(this)
   }
 

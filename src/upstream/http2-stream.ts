@@ -86,12 +86,22 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     this.#sink = sink
     this.#request = request
     this.#begunAt = lastRead
-    if (request.upgrade !== '' && !session.peer.connectProtocol) return this.#fail({ kind: 'malformed', detail: 'the upstream has no extended CONNECT (RFC 8441)' })
     this.#phase = 'head'
+    deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
+    if (request.upgrade === '' || session.settled) this.#open(request)
+  }
+
+  /** The upstream's SETTINGS came: whether it has extended CONNECT is known now. */
+  settled(): void {
+    if (this.#phase === 'head' && this.#stream === null) this.#open(this.#request!)
+  }
+
+  #open(request: UpstreamRequest): void {
+    const { session } = this.#home
+    if (request.upgrade !== '' && !session.peer.connectProtocol) return this.#fail({ kind: 'malformed', detail: 'the upstream has no extended CONNECT (RFC 8441)' })
     const stream = session.open(this)
     this.#stream = stream
     this.#writeHead(stream.id, request)
-    deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
     if (request.empty && request.upgrade === '') stream.localEnded()
   }
 
@@ -214,13 +224,17 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   }
 
   closed(): void {
+    const tunnel = this.#tunnel
+    this.#tunnel = null
     this.#leave()
+    tunnel?.gone()
   }
 
   expired(): void {
     const stream = this.#stream
     const request = this.#request
-    if (stream === null || request === null || this.#phase === 'over') return
+    if (request === null || this.#phase === 'over') return
+    if (stream === null) return this.#late('head timeout', 'no SETTINGS in time')
     if (this.#phase === 'head' && !stream.localClosed) {
       // The request is still being sent: by a slow client, or to an upstream that opens no window.
       if (stream.blocked && stream.sent === this.#lastSent) return this.#late('head timeout', 'the request was not taken in time')
