@@ -18,6 +18,8 @@ export interface Load {
   readonly close?: boolean
   /** TLS 1.3, X25519, AES-128-GCM: requests on connections that stay, or each with a handshake of its own, whole or resumed. */
   readonly tls?: 'kept' | 'full' | 'resumed'
+  /** HTTP/2, with so many streams at once on each connection. */
+  readonly streams?: number
 }
 
 const LONG = '600' // seconds; it is stopped before
@@ -35,9 +37,9 @@ export function errorsOf(output: string): string {
   return said === null ? '' : said.join('; ')
 }
 
-function startH2load(children: Children, port: number, { path, connections }: Load): Child {
+function startH2load(children: Children, port: number, { path, connections, streams }: Load): Child {
   return children.start('h2load', [
-    '--h1', '-t', '1', '-c', String(connections), '-D', LONG, '--groups', 'X25519', '--tls13-ciphers', 'TLS_AES_128_GCM_SHA256',
+    ...(streams === undefined ? ['--h1'] : ['-m', String(streams)]), '-t', '1', '-c', String(connections), '-D', LONG, '--groups', 'X25519', '--tls13-ciphers', 'TLS_AES_128_GCM_SHA256',
     '--connect-to', `127.0.0.1:${port}`, `https://${HOST}:${port}${path}`,
   ], { core: LOAD_CORE })
 }

@@ -10,7 +10,7 @@ export async function startNginx({ children, backend, certificate, folder, core 
   const servers = backend.ports.map((each) => `server 127.0.0.1:${each};`).join(' ')
   const hosts = Array.from({ length: HOSTS }, (_, index) => [
     `upstream s${index} { ${servers} keepalive 1024; keepalive_requests 1000000000; }`,
-    `server { listen 127.0.0.1:${port}; listen 127.0.0.1:${tls} ssl; server_name ${hostName(index)}; location / { proxy_pass http://s${index}; } }`,
+    `server { listen 127.0.0.1:${port}; listen 127.0.0.1:${tls} ssl http2; server_name ${hostName(index)}; location / { proxy_pass http://s${index}; } }`,
     `server { listen 127.0.0.1:${unbuffered}; server_name ${hostName(index)}; location / { proxy_buffering off; proxy_request_buffering off; proxy_pass http://s${index}; } }`,
   ].join('\n'))
   writeFileSync(join(folder, 'hosts.conf'), `${hosts.join('\n')}\n`)
