@@ -5,7 +5,8 @@ import { Outbox } from '#src/io/outbox.ts'
 import { Wire, type Accepted, type WireOwner } from '#src/io/wire.ts'
 import { CANCEL, ENHANCE_YOUR_CALM, errorName, NO_ERROR } from '#src/http2/error-code.ts'
 import type { Field } from '#src/http2/field.ts'
-import { kindOfRequestField, readRequest, requestFields } from '#src/http2/request-fields.ts'
+import { kindOfRequestField, requestFields } from '#src/http2/request-fields.ts'
+import { RequestMemory } from '#src/http2/request-memory.ts'
 import { Session, type SessionOwner } from '#src/http2/session.ts'
 import { ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, NO_RFC7540_PRIORITIES } from '#src/http2/settings.ts'
 import type { Stream } from '#src/http2/stream.ts'
@@ -32,6 +33,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
   ending: ClientGone = 'client_abort'
   readonly #wire: Wire
   readonly #outbox: Outbox
+  readonly #lastRequest = new RequestMemory()
   #phase: Phase = 'open'
   /** Something has begun that has to be complete in time: the greeting, a header block. */
   #inHead = false
@@ -157,7 +159,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
     const own = new RequestStream(this, stream)
     stream.owner = own
     if (tooLarge) return own.refuse({ status: 431, reason: 'head too large' })
-    const request = readRequest(fields, count, end, this.context.limits.via, webSocketKey)
+    const request = this.#lastRequest.read(fields, count, end, this.context.limits.via, webSocketKey)
     if ('malformed' in request) own.malformed(request.malformed)
     else if ('reason' in request) own.refuse(request)
     else own.begin(request, end)

@@ -180,7 +180,7 @@ export class Streams implements StreamHost {
 
   #remove(stream: Stream): void {
     this.open.delete(stream.id)
-    this.blocked.delete(stream)
+    if (stream.blocked) this.blocked.delete(stream)
     stream.drop()
     if (this.open.size === 0 && !this.#over) this.#options.emptied()
   }
