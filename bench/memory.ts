@@ -1,6 +1,7 @@
 // The row `memory`: what a proxy takes at rest, for each worker more, and for an idle connection.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import tls from 'node:tls'
 import type { RunOptions } from './cpu-rows.ts'
 import { HOST, type ProxyName } from './peer.ts'
 import { startProxy } from './peers.ts'
@@ -16,10 +17,12 @@ export interface MemoryResult {
   readonly thousandMb: number
   readonly connections: number
   /** With one worker, process or thread: before the connections, and for each of them. */
-  readonly proxies: readonly { readonly proxy: ProxyName; readonly restMb: number; readonly connectionKib: number }[]
+  readonly proxies: readonly { readonly proxy: ProxyName; readonly restMb: number; readonly connectionKib: number; readonly tlsConnectionKib: number | undefined }[]
 }
 
 const CONNECTIONS = 10_000
+/** Fewer: the clients live in this process, and take more than any proxy. */
+const TLS_CONNECTIONS = 2000
 const AT_ONCE = 100
 /** Loopback addresses to come from: one has only 28,000 ports. */
 const SOURCES = 8
@@ -39,7 +42,11 @@ export async function runMemory(names: readonly ProxyName[], options: RunOptions
   const three = await rest(3, 1)
   const thousand = await rest(2, 1000)
   const proxies: MemoryResult['proxies'][number][] = []
-  for (const name of names) proxies.push(await perConnection(name, options))
+  for (const name of names) {
+    const plain = await perConnection(name, 'plain', CONNECTIONS, options)
+    const tls = name === 'caddy' ? undefined : await perConnection(name, 'tls', TLS_CONNECTIONS, options)
+    proxies.push({ proxy: name, restMb: plain.restMb, connectionKib: plain.kib, tlsConnectionKib: tls?.kib })
+  }
   return { restMb: two / 1e6, workerMb: (three - two) / 1e6, thousandMb: thousand / 1e6, connections: CONNECTIONS, proxies }
 }
 
@@ -56,34 +63,45 @@ async function atRest(workers: number, count: number, { children, backend, folde
 }
 
 /** Each connection has had one answer, and then waits. Before them the same code has run on others, so that its memory is not counted. */
-async function perConnection(name: ProxyName, { children, backend, folder, progress }: RunOptions): Promise<MemoryResult['proxies'][number]> {
-  progress(`memory: ${CONNECTIONS} idle connections to ${name}`)
+async function perConnection(
+  name: ProxyName, kind: 'plain' | 'tls', count: number, { children, backend, folder, progress }: RunOptions,
+): Promise<{ readonly restMb: number; readonly kib: number }> {
+  progress(`memory: ${count} idle connections to ${name} (${kind})`)
   const proxy = await startProxy(name, children, backend, folder)
+  const open = (index: number): Promise<Socket> => (kind === 'plain' ? openPlain(proxy.port, index) : openTls(proxy.tlsPort!, index))
   const sockets: Socket[] = []
   try {
-    const warm = await Promise.all(Array.from({ length: AT_ONCE }, () => open(proxy.port, 0)))
+    const warm = await Promise.all(Array.from({ length: AT_ONCE }, () => open(0)))
     for (let round = 0; round < WARM_REQUESTS / AT_ONCE; round++) await Promise.all(warm.map(request))
     for (const socket of warm) socket.destroy()
     await sleep(REST_MS)
     const before = residentBytes(proxy.pids())
-    while (sockets.length < CONNECTIONS) {
-      const opened = await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => open(proxy.port, index)))
+    while (sockets.length < count) {
+      const opened = await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => open(index)))
       await Promise.all(opened.map(request))
       sockets.push(...opened)
     }
     await sleep(REST_MS)
     const closed = sockets.filter(({ destroyed }) => destroyed).length
-    if (closed > 0) throw new Error(`${name} closed ${closed} of ${CONNECTIONS} idle connections`)
-    return { proxy: name, restMb: before / 1e6, connectionKib: (residentBytes(proxy.pids()) - before) / CONNECTIONS / 1024 }
+    if (closed > 0) throw new Error(`${name} closed ${closed} of ${count} idle connections`)
+    return { restMb: before / 1e6, kib: (residentBytes(proxy.pids()) - before) / count / 1024 }
   } finally {
     for (const socket of sockets) socket.destroy()
     await proxy.child.stop()
   }
 }
 
-async function open(port: number, index: number): Promise<Socket> {
+async function openPlain(port: number, index: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${2 + (index % SOURCES)}`, noDelay: true })
   await once(socket, 'connect', { signal: AbortSignal.timeout(ANSWER_MS) })
+  return socket.on('end', () => socket.destroy()).on('error', () => socket.destroy())
+}
+
+/** Nobody trusts the bench's authority: it is only the proxy's memory that counts. */
+async function openTls(port: number, index: number): Promise<Socket> {
+  const below = await openPlain(port, index)
+  const socket = tls.connect({ socket: below, servername: HOST, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect', { signal: AbortSignal.timeout(ANSWER_MS) })
   return socket.on('end', () => socket.destroy()).on('error', () => socket.destroy())
 }
 

@@ -64,6 +64,9 @@ export function changeText({ changes, answerToWorkers, fileToWorkers, logToWorke
 export function memoryTable({ restMb, workerMb, thousandMb, connections, proxies }: MemoryResult): string {
   return [
     `memory: RSS of Serai at rest with 2 workers ${restMb.toFixed(0)} MB, a third worker ${workerMb.toFixed(0)} MB more; with 1,000 services ${thousandMb.toFixed(0)} MB`,
-    table([`${connections} idle connections, 1 worker`, 'MB before', 'KiB for each'], proxies.map((each) => [each.proxy, each.restMb.toFixed(0), each.connectionKib.toFixed(1)])),
+    table(
+      [`${connections} idle connections, 1 worker`, 'MB before', 'KiB for each', 'KiB for each of 2000 with TLS'],
+      proxies.map((each) => [each.proxy, each.restMb.toFixed(0), each.connectionKib.toFixed(1), each.tlsConnectionKib?.toFixed(1) ?? '']),
+    ),
   ].join('\n')
 }
