@@ -97,8 +97,8 @@ export type FromWorker =
   | { readonly kind: 'drained' }
 
 /** What is observed of an endpoint is kept under this key: `scheme://address`, with what TLS does there otherwise than usual behind the scheme. */
-export function endpointKey({ scheme, tls }: Pick<Service, 'scheme' | 'tls'>, { address, guarded }: Pick<Endpoint, 'address' | 'guarded'>): string {
-  const guard = guarded === true ? '+guarded' : ''
+export function endpointKey({ scheme, tls }: Pick<Service, 'scheme' | 'tls'>, { address, guarded, pinned }: Pick<Endpoint, 'address' | 'guarded' | 'pinned'>): string {
+  const guard = `${guarded === true ? '+guarded' : ''}${pinned === true ? '+pinned' : ''}`
   if (!isSecure(scheme)) return `${scheme}${guard}://${address}`
   const name = tls.serverName === '' ? '' : `+${tls.serverName}`
   const authority = tls.ca === '' ? '' : `+ca:${hash('sha256', tls.ca).slice(0, 16)}`

@@ -25,6 +25,8 @@ export interface Endpoint {
   readonly weight: number
   /** `host` is a name that a job chose: what it resolves to must be an address that a job may name. */
   readonly guarded?: true
+  /** `host` leads where it led before: what it resolves to from now on counts for nothing. */
+  readonly pinned?: true
 }
 
 /** What a route asks for in timeouts, retries and upgrades. Milliseconds. */

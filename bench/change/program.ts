@@ -12,6 +12,7 @@ import { TableSource } from '#src/control/table-source.ts'
 import { workerHeapMb } from '#src/control/worker-count.ts'
 import { Workers } from '#src/control/workers.ts'
 import { createAccessSink } from '#src/observe/access-sink.ts'
+import { systemClock } from '#src/registry/clock.ts'
 import { HOST, hostName } from '../peer.ts'
 
 const SERVICES = 5000
@@ -77,6 +78,7 @@ const table = new TableSource({
   assembly: assemblyOptions(config, settings.listeners),
   lastGood: new LastGood({ path: join(folder, 'state'), maxAgeMs: 3_600_000, log }),
   nodeAddresses: [],
+  clock: systemClock,
   publish: (slices, slotsEnd) => workers.publish(slices, slotsEnd),
   serviceAdded: () => undefined,
   serviceRemoved: () => undefined,

@@ -26,6 +26,8 @@ export interface Instance {
   readonly unsure?: true
   /** A job chose the address: what a name in `host` resolves to must pass the address policy too. */
   readonly guarded?: true
+  /** A name in `host` leads where it led: what it resolves to from now on is not admitted. */
+  readonly pinned?: true
 }
 
 /** Something wrong with the tags of one service or with one catalog; shown, never fatal. */

@@ -17,6 +17,7 @@ import { claimPorts, reusePortWorks } from './ports.ts'
 import { keepRestartOnly, needRestart } from './restart-keys.ts'
 import { sameData } from './diff.ts'
 import type { CatalogAnswer, CatalogStateName } from './known-catalog.ts'
+import { systemClock } from '#src/registry/clock.ts'
 import { TableSource } from './table-source.ts'
 import { TlsControl, type CertificateRow } from './tls-control.ts'
 import { listenerView, routeViews, serviceViews, type HeardEjection, type RouteRow, type ServiceRow } from './views.ts'
@@ -119,6 +120,7 @@ export class App {
       catalogs: this.#catalogs.list,
       assembly: assemblyOptions(config, settings.listeners),
       lastGood: this.#lastGood,
+      clock: systemClock,
       nodeAddresses: nodeAddresses(),
       publish: (slices, slotsEnd) => {
         this.#workers.publish(slices, slotsEnd)

@@ -123,7 +123,7 @@ function connectRoutes(forms: readonly Form[]): { readonly endpoints: readonly E
   for (const form of forms) {
     for (const { address, instance, tags } of serving(form)) {
       // Two registrations of one address are one endpoint; carriers come newest first, so the newer's weight counts.
-      if (!endpoints.has(address)) endpoints.set(address, { address, host: instance.host, port: instance.port, weight: tags.service.weight ?? 100, ...(instance.guarded === true ? { guarded: true } : {}) })
+      if (!endpoints.has(address)) endpoints.set(address, { address, host: instance.host, port: instance.port, weight: tags.service.weight ?? 100, ...(instance.guarded === true ? { guarded: true } : {}), ...(instance.pinned === true ? { pinned: true } : {}) })
     }
   }
   const sorted = [...endpoints.values()].sort((a, b) => compare(a.address, b.address))

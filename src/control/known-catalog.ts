@@ -1,14 +1,12 @@
 // What is known of one catalog: its last good reading, whether that is still current, and what must not be believed of it.
 import type { Catalog, CatalogReport, FailureCause, Instance, Problem, Reading } from '#src/catalog/catalog.ts'
 import type { LastReading } from '#src/catalog/last-good.ts'
+import { FORBIDDEN_MS, Permission } from './permission.ts'
 
 export type CatalogStateName = 'waiting' | 'current' | 'stale' | 'restored'
 
 /** What the catalog's registry says, in the words that are shown: a permission is no outage, and neither is "nothing registered". */
 export type CatalogAnswer = 'none yet' | 'read' | 'empty' | 'partly read' | FailureCause
-
-/** DESIGN section 6.1: after so long without permission what was known before may be somebody's who took it away. */
-const FORBIDDEN_MS = 15 * 60_000
 
 /** "Nothing known" and "known to be nothing" are told apart: `instances` is undefined before the first reading. */
 export class KnownCatalog {
@@ -21,7 +19,7 @@ export class KnownCatalog {
   #errors = 0
   #state: CatalogStateName = 'waiting'
   #answer: CatalogAnswer = 'none yet'
-  #forbiddenSince: number | undefined
+  readonly #permission = new Permission()
   /** Addresses where nobody listened while the catalog could not confirm them. */
   readonly #gone = new Set<string>()
 
@@ -37,22 +35,42 @@ export class KnownCatalog {
     if (reading.kind === 'failed') {
       this.#errors++
       this.#answer = reading.cause ?? 'not understood'
-      if (this.#answer === 'not allowed') this.#forbiddenSince ??= now
+      if (this.#answer === 'not allowed') this.#missPermission(now)
       if (this.#state === 'current') this.#state = 'stale'
       return
     }
+    if (reading.partly === 'not allowed') this.#missPermission(now)
+    else if (reading.partly === undefined) this.#permission.grant()
+    else this.closeAdmission(now)
     this.#instances = reading.instances
     this.#readAt = now
     this.#state = 'current'
     this.#answer = reading.partly !== undefined ? 'partly read' : reading.instances.length === 0 && (this.#report?.().listed ?? 0) === 0 ? 'empty' : 'read'
-    this.#forbiddenSince = reading.partly === 'not allowed' ? (this.#forbiddenSince ?? now) : undefined
     const unsure = new Set(this.#gone.size === 0 ? [] : reading.instances.filter((instance) => instance.unsure === true).map(addressOf))
     for (const address of this.#gone) if (!unsure.has(address)) this.#gone.delete(address)
   }
 
   /** Whether a reading from disk may be taken: not when the permission to read it anew has been missing for long. `now` is wall clock. */
   mayRestore({ readAt }: LastReading, now: number): boolean {
-    return this.#state === 'waiting' && (this.#forbiddenSince === undefined || now - readAt < FORBIDDEN_MS)
+    return this.#state === 'waiting' && (this.#permission.missingSince === undefined || now - readAt < FORBIDDEN_MS)
+  }
+
+  /** When nothing new will be admitted, wall clock; undefined: that is not in sight, or it is so already. */
+  get admitsUntil(): number | undefined {
+    return this.#permission.endsAt
+  }
+
+  /** True: the permission to read it has been missing for too long by `now`, so nothing new is admitted. */
+  closeAdmission(now: number): boolean {
+    return this.#permission.end(now, this.#instances ?? [])
+  }
+
+  /** What came from disk says how long ago there was permission at the latest; too long, and it should not have been taken. */
+  #missPermission(now: number): void {
+    const restoredAt = this.#state === 'restored' ? this.#readAt : undefined
+    const tooLate = restoredAt !== undefined && this.#permission.missingSince === undefined && now - restoredAt >= FORBIDDEN_MS
+    this.#permission.miss(restoredAt ?? now)
+    this.#permission.end(now, tooLate ? [] : this.#instances ?? [])
   }
 
   /** Takes an old reading in place of none. False: there is a newer one. */
@@ -61,6 +79,7 @@ export class KnownCatalog {
     this.#instances = reading.instances
     this.#readAt = reading.readAt
     this.#state = 'restored'
+    if (this.#permission.missingSince !== undefined) this.#permission.miss(reading.readAt)
     return true
   }
 
@@ -75,18 +94,26 @@ export class KnownCatalog {
 
   /** Its instances, without those that may be somebody else's by now. */
   get instances(): readonly Instance[] | undefined {
-    if (this.#gone.size === 0) return this.#instances
-    return this.#instances?.filter((instance) => !this.#gone.has(addressOf(instance)))
+    const there = this.#gone.size === 0 ? this.#instances : this.#instances?.filter((instance) => !this.#gone.has(addressOf(instance)))
+    return there === undefined ? undefined : this.#permission.admit(there, this.#isForbidden)
+  }
+
+  /** Whether the permission that is missing concerns an instance: all of a catalog that cannot be read, else what could not be confirmed. */
+  readonly #isForbidden = ({ unsure }: Instance): boolean => this.#state !== 'current' || unsure === true
+
+  /** What a restart may begin with. */
+  get #kept(): readonly Instance[] | undefined {
+    return this.#permission.isOver ? this.#instances?.filter((instance) => !this.#isForbidden(instance)) : this.#instances
   }
 
   /** What to keep on disk; undefined as long as nothing was read. */
   get lastReading(): LastReading | undefined {
-    const { readAt } = this
-    return this.#instances === undefined || readAt === undefined ? undefined : { readAt, instances: this.#instances }
+    const [{ readAt }, instances] = [this, this.#kept]
+    return instances === undefined || readAt === undefined ? undefined : { readAt, instances }
   }
 
   get problems(): readonly Problem[] {
-    return this.#problems
+    return this.#permission.isOver ? [...this.#problems, { service: `@${this.name}`, router: '', tag: '', reason: CLOSED, where: '' }] : this.#problems
   }
 
   /** When what is known was last confirmed, wall clock. */
@@ -105,7 +132,7 @@ export class KnownCatalog {
 
   /** Wall clock; undefined: nothing is known to be forbidden. */
   get forbiddenSince(): number | undefined {
-    return this.#forbiddenSince
+    return this.#permission.missingSince
   }
 
   /** Calls made to its registry, by what was asked; empty where there is none. */
@@ -123,6 +150,8 @@ export class KnownCatalog {
     return whole ? '' : (this.#problems.find(({ service }) => service === `@${this.name}`)?.reason ?? this.#problems[0]?.reason ?? '')
   }
 }
+
+const CLOSED = 'the permission to read it, or a part of it, has been missing for 15 minutes: until it is back, what is known there is served and nothing new is admitted'
 
 const noCalls: ReadonlyMap<string, number> = new Map()
 

@@ -2,6 +2,7 @@
 import type { Catalog, Problem } from '#src/catalog/catalog.ts'
 import { reachable } from '#src/catalog/connect-gate.ts'
 import type { LastGood, LastReading } from '#src/catalog/last-good.ts'
+import type { Clock } from '#src/registry/clock.ts'
 import type { Service, ServiceKey, SnapshotSlice } from '#src/snapshot.ts'
 import { assemble, type AssemblyMemory } from './assemble.ts'
 import { JobAges } from './job-ages.ts'
@@ -14,6 +15,7 @@ import type { AssembleOptions } from './tag-cache.ts'
 export interface TableSourceOptions {
   readonly catalogs: readonly Catalog[]
   readonly assembly: AssembleOptions
+  readonly clock: Clock
   /** Where the last good readings are kept. */
   readonly lastGood: LastGood
   /** This machine's addresses: after a restart of the node what it had here is gone. */
@@ -39,6 +41,8 @@ export class TableSource {
   readonly #slots = new Slots()
   readonly #known: ReadonlyMap<string, KnownCatalog>
   readonly #ages: JobAges
+  /** Catalogs whose permission is missing, and for which the time is watched. */
+  readonly #closing = new Set<KnownCatalog>()
   #memory: AssemblyMemory | undefined
   #assembled: ReadonlyMap<ServiceKey, AssembledService> = new Map()
   #problems: readonly Problem[] = []
@@ -72,7 +76,7 @@ export class TableSource {
       this.#ages.close()
     }, { once: true })
     if (this.#options.catalogs.length === 0) this.#assemble()
-    const kept = await this.#options.lastGood.read(Date.now())
+    const kept = await this.#options.lastGood.read(this.#options.clock.wall())
     await Promise.all(this.#options.catalogs.map((catalog) => this.#followOne(catalog, kept.get(catalog.name), signal)))
   }
 
@@ -95,19 +99,34 @@ export class TableSource {
       clearTimeout(timer)
       const old = kept
       kept = undefined
-      if (old !== undefined && known.mayRestore(old, Date.now())) restoring = this.#restore(catalog, known, old, signal)
+      if (old !== undefined && known.mayRestore(old, this.#options.clock.wall())) restoring = this.#restore(catalog, known, old, signal)
     }
     const timer = setTimeout(restore, PATIENCE_MS)
     for await (const reading of catalog.readings(signal)) {
       if (signal.aborted) break
       const before = known.answer
-      known.take(reading, Date.now())
+      known.take(reading, this.#options.clock.wall())
       if (known.answer !== before) this.#tellAnswer(known)
       if (reading.kind === 'failed') restore()
+      void this.#closeInTime(known, signal)
       this.#assembleSoon()
     }
     clearTimeout(timer)
     await restoring
+  }
+
+  /** Nothing new is admitted after too long without permission, though no reading says so. */
+  async #closeInTime(known: KnownCatalog, signal: AbortSignal): Promise<void> {
+    if (this.#closing.has(known)) return
+    this.#closing.add(known)
+    const { clock, log } = this.#options
+    for (let at; !signal.aborted && (at = known.admitsUntil) !== undefined;) {
+      await clock.wait(Math.max(1, at - clock.wall()), signal)
+      if (signal.aborted || !known.closeAdmission(clock.wall())) continue
+      log.warn({ catalog: known.name, since: new Date(known.forbiddenSince ?? 0).toISOString() }, 'no permission for 15 minutes: nothing new of the catalog, or of the part that may not be read, is admitted')
+      this.#assembleSoon()
+    }
+    this.#closing.delete(known)
   }
 
   /** Whether it is empty, not allowed or unreachable is what an operator looks for first. */

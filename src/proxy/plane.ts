@@ -184,7 +184,7 @@ export class Plane implements TunnelHost {
     let endpoint = this.#endpoints.get(key)
     if (endpoint === undefined) {
       const http2 = isHttp2(service.scheme)
-      const origin = { host: spec.host, port: spec.port, guarded: spec.guarded === true, tls: isSecure(service.scheme) ? service.tls : null, protocol: http2 ? 'h2' : 'http/1.1' } as const
+      const origin = { host: spec.host, port: spec.port, guarded: spec.guarded === true, pinned: spec.pinned === true ? this.#upstream.dialer.known(spec.host) : null, tls: isSecure(service.scheme) ? service.tls : null, protocol: http2 ? 'h2' : 'http/1.1' } as const
       this.#endpoints.set(key, (endpoint = new Endpoint(key, spec)))
       this.#pools.set(endpoint, http2 ? new Http2Pool(this.#upstream, this.outboxes, origin) : new Pool(this.#upstream, origin))
     }

@@ -1,4 +1,5 @@
 // How the socket of an upstream connection is opened: by address or by name, in the clear or with TLS.
+import type { LookupAddress } from 'node:dns'
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Dial } from '#src/io/wire.ts'
@@ -13,6 +14,8 @@ export interface Origin {
   readonly port: number
   /** A job chose the name: addresses that a job may not name are left out of what it resolves to. */
   readonly guarded: boolean
+  /** All that the name may lead to; null: whatever it resolves to. */
+  readonly pinned: readonly LookupAddress[] | null
   /** Null: in the clear. */
   readonly tls: UpstreamTls | null
   /** What TLS offers by ALPN. */
@@ -42,8 +45,8 @@ export class Dialer {
 
   /** `serverName` is what `serverNameFor` says. */
   dial(origin: Origin, serverName: string): Dial {
-    const { host, port, guarded } = origin
-    const where = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, ...(net.isIP(host) === 0 ? { lookup: guarded ? this.#guardedLookup(port) : this.#names.lookup } : {}) }
+    const { host, port } = origin
+    const where = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, ...(net.isIP(host) === 0 ? { lookup: this.#lookupFor(origin) } : {}) }
     if (origin.tls === null) return { ready: 'connect', open: (onread) => net.connect({ ...where, onread }) }
     const { skipVerify, ca } = origin.tls
     return {
@@ -67,10 +70,12 @@ export class Dialer {
     }
   }
 
-  /** As `Names.lookup`, without the addresses that a job may not name. */
-  #guardedLookup(port: number): net.LookupFunction {
+  /** `Names.lookup`, or only what the name led to before; without the addresses that a job may not name. */
+  #lookupFor({ guarded, pinned, port }: Origin): net.LookupFunction {
+    const lookup = pinned === null ? this.#names.lookup : lookupAmong(pinned)
+    if (!guarded) return lookup
     return (name, options, callback) => {
-      this.#names.lookup(name, options, (error, found, family) => {
+      lookup(name, options, (error, found, family) => {
         if (error !== null || typeof found === 'string') return callback(error, found, family)
         const allowed = found.filter(({ address }) => this.#policy.refusal(address, port, '') === undefined)
         if (allowed.length > 0) return callback(null, allowed)
@@ -79,8 +84,14 @@ export class Dialer {
     }
   }
 
+  /** What a name led to when it was last asked for: where a pinned one may lead. */
+  known(name: string): readonly LookupAddress[] {
+    return this.#names.known(name)
+  }
+
   /** Whether a connection to `address` leads where the origin's name does by now. */
-  leadsTo({ host }: Origin, address: string | undefined): boolean {
+  leadsTo({ host, pinned }: Origin, address: string | undefined): boolean {
+    if (pinned !== null) return true // where it led when it was opened
     return address === undefined || this.#names.stillNames(host, address)
   }
 
@@ -95,6 +106,13 @@ export class Dialer {
     } catch (error) {
       return Object.assign(new Error('the authorities to trust cannot be read'), { code: error instanceof Error ? `bad authorities: ${error.message}` : 'bad authorities' })
     }
+  }
+}
+
+function lookupAmong(addresses: readonly LookupAddress[]): net.LookupFunction {
+  return (name, _, callback) => {
+    if (addresses.length > 0) return callback(null, [...addresses])
+    callback(Object.assign(new Error(`${name} was not resolved before the permission to read its catalog went`), { code: 'ENOTADMITTED' }), [])
   }
 }
 

@@ -63,6 +63,11 @@ export class Names {
     else void this.#askPatiently(name, known).then(give)
   }
 
+  /** The last answer for a name, however old; empty: it was never resolved. */
+  known(name: string): readonly LookupAddress[] {
+    return this.#answers.get(name)?.addresses ?? []
+  }
+
   /** Whether the newest answer for a name has this address; an old answer is renewed in the background. */
   stillNames(name: string, address: string): boolean {
     const known = this.#answers.get(name)

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { Catalog, Instance, Reading } from '#src/catalog/catalog.ts'
 import { LastGood } from '#src/catalog/last-good.ts'
 import { createClaims } from '#src/control/claims.ts'
+import { systemClock } from '#src/registry/clock.ts'
 import { TableSource } from '#src/control/table-source.ts'
 import { startBackend } from '#test/support/backend.ts'
 import { makeFolder, type Folder } from '#test/support/folder.ts'
@@ -70,7 +71,7 @@ function startControl(path: string, { reuses = true, here = [], maxAgeMs = 3_600
   const catalog = new Script(reuses)
   const abort = new AbortController()
   const source = new TableSource({
-    catalogs: [catalog], lastGood, nodeAddresses: here, log,
+    catalogs: [catalog], lastGood, nodeAddresses: here, clock: systemClock, log,
     assembly: { prefix: 'serai', defaultHost: '', defaultPolicy: policy, defaultBalance: 'p2c', ownAddresses: [], claims: createClaims({ claims: undefined, shared: [], operators: [] }) },
     publish: () => undefined, serviceAdded: () => undefined, serviceRemoved: () => undefined,
   })

@@ -4,6 +4,8 @@ import { LastGood } from '#src/catalog/last-good.ts'
 import { createClaims } from '#src/control/claims.ts'
 import type { Claim } from '#src/control/claims.ts'
 import type { KnownCatalog } from '#src/control/known-catalog.ts'
+import { systemClock } from '#src/registry/clock.ts'
+import type { Clock } from '#src/registry/clock.ts'
 import { TableSource } from '#src/control/table-source.ts'
 
 export interface ControlOptions {
@@ -13,6 +15,7 @@ export interface ControlOptions {
   readonly maxAgeMs?: number
   readonly nodeAddresses?: readonly string[]
   readonly claims?: readonly Claim[]
+  readonly clock?: Clock
   /** Called with each published revision. */
   readonly onPublish?: () => void
 }
@@ -32,14 +35,14 @@ export interface Control extends AsyncDisposable {
 const policy = { retryAttempts: 2, retryTimeoutMs: 1, headTimeoutMs: 1, bodyTimeoutMs: 1, totalTimeoutMs: 0, upgrades: [], ejectStatuses: [] }
 
 /** Follows the catalogs until it is disposed. */
-export function startControl({ catalogs, path, maxAgeMs = 3_600_000, nodeAddresses = [], claims, onPublish }: ControlOptions): Control {
+export function startControl({ catalogs, path, maxAgeMs = 3_600_000, nodeAddresses = [], claims, clock = systemClock, onPublish }: ControlOptions): Control {
   const logs: string[] = []
   const say = (fields: object, message: string): void => { logs.push(`${message} ${JSON.stringify(fields)}`) }
   const log = { info: say, warn: say, error: say }
   const lastGood = new LastGood({ path, maxAgeMs, log })
   const abort = new AbortController()
   const source = new TableSource({
-    catalogs, lastGood, nodeAddresses, log,
+    catalogs, lastGood, nodeAddresses, clock, log,
     assembly: { prefix: 'serai', defaultHost: '', defaultPolicy: policy, defaultBalance: 'p2c', ownAddresses: [], claims: createClaims({ claims, shared: ['nomad'], operators: ['file'] }) },
     publish: () => onPublish?.(), serviceAdded: () => undefined, serviceRemoved: () => undefined,
   })

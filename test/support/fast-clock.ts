@@ -8,6 +8,7 @@ export class FastClock implements Clock {
   #speed = 1
   #at = performance.now()
   #now = 0
+  readonly #begun = Date.now()
 
   /** How many milliseconds of this clock pass in one of the machine's; also for what waits already. */
   set speed(speed: number) {
@@ -34,7 +35,7 @@ export class FastClock implements Clock {
   }
 
   wall(): number {
-    return Date.now()
+    return this.#begun + this.now()
   }
 
   wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -52,3 +52,59 @@ test('a refused address is left out only while nobody confirms it, and only wher
   written.restore({ readAt: 1, instances: [at('10.0.0.1')] })
   assert.equal(written.refused('10.0.0.1:80'), false)
 })
+
+const QUARTER = 15 * 60_000
+const forbidden = { kind: 'failed', cause: 'not allowed', problems: [] } as const
+const partly = (...instances: Instance[]): { kind: 'read'; partly: 'not allowed'; instances: Instance[]; problems: [] } => ({ ...read(...instances), partly: 'not allowed' })
+const unsure = (host: string, given: Partial<Instance> = {}): Instance => ({ ...at(host), unsure: true, ...given })
+const shown = (catalog: KnownCatalog): string[] => (catalog.instances ?? []).map(({ host, health, pinned }) => `${host} ${pinned === true ? 'pinned' : health}`)
+
+test('what may not be read for 15 minutes admits nothing new, and what waited goes on waiting; what may be read goes on', () => {
+  const catalog = known()
+  const waits = unsure('10.0.0.2', { health: 'pending' })
+  catalog.take(partly(unsure('10.0.0.1'), waits, at('10.1.0.1')), 1)
+  assert.equal(catalog.admitsUntil, 1 + QUARTER)
+  assert.equal(catalog.closeAdmission(QUARTER), false)
+  assert.equal(catalog.closeAdmission(1 + QUARTER), true)
+  assert.deepEqual([catalog.admitsUntil, catalog.problems.length], [undefined, 1])
+  catalog.take(partly(unsure('10.0.0.1'), unsure('10.0.0.2'), unsure('10.0.0.3'), at('10.1.0.1'), at('10.1.0.2')), 2 + QUARTER)
+  assert.deepEqual(shown(catalog), ['10.0.0.1 passing', '10.0.0.2 pending', '10.0.0.3 pending', '10.1.0.1 passing', '10.1.0.2 passing'])
+  assert.deepEqual(catalog.lastReading?.instances.map(({ host }) => host), ['10.1.0.1', '10.1.0.2'], 'what a restart may begin with')
+  catalog.take(read(at('10.0.0.2'), at('10.0.0.3')), 3 + QUARTER)
+  assert.deepEqual([shown(catalog), catalog.forbiddenSince, catalog.problems], [['10.0.0.2 passing', '10.0.0.3 passing'], undefined, []])
+})
+
+test('a reading that comes after the 15 minutes, before anybody has looked at the clock, is too late', () => {
+  const catalog = known()
+  catalog.take(partly(unsure('10.0.0.1')), 1)
+  catalog.take(partly(unsure('10.0.0.1'), unsure('10.0.0.2')), 2 + QUARTER)
+  assert.deepEqual(shown(catalog), ['10.0.0.1 passing', '10.0.0.2 pending'])
+})
+
+test('an outage meanwhile does not give the permission back; names are pinned, and stay the same objects', () => {
+  const catalog = known()
+  catalog.take(read(at('web.test'), at('10.0.0.1')), 1)
+  catalog.take(forbidden, 2)
+  catalog.take(failed, 3)
+  assert.equal(catalog.forbiddenSince, 2)
+  assert.equal(catalog.closeAdmission(2 + QUARTER), true)
+  assert.deepEqual(shown(catalog), ['web.test pinned', '10.0.0.1 passing'])
+  assert.equal(catalog.instances?.[0], catalog.instances?.[0])
+  catalog.take({ ...read(unsure('web.test'), unsure('10.0.0.2')), partly: 'unreachable' }, 3 + QUARTER)
+  assert.deepEqual(shown(catalog), ['web.test pinned', '10.0.0.2 pending'])
+})
+
+test('what came from disk counts from when it was read; too old for a missing permission, it is not admitted after all', () => {
+  const young = known()
+  young.restore({ readAt: 1, instances: [at('10.0.0.1')] })
+  young.take(forbidden, 2)
+  assert.deepEqual([shown(young), young.forbiddenSince, young.admitsUntil], [['10.0.0.1 passing'], 1, 1 + QUARTER])
+  const old = known()
+  old.restore({ readAt: 1, instances: [at('10.0.0.1')] })
+  old.take(forbidden, 1 + QUARTER)
+  assert.deepEqual(shown(old), ['10.0.0.1 pending'])
+  const refused = known()
+  refused.take(forbidden, 1 + QUARTER)
+  assert.equal(refused.mayRestore({ readAt: 1, instances: [] }, 1 + QUARTER), false)
+  assert.equal(refused.mayRestore({ readAt: 2, instances: [] }, 1 + QUARTER), true)
+})
