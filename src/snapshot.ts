@@ -21,13 +21,21 @@ export interface Endpoint {
   /** IP address without brackets, or a DNS name. */
   readonly host: string
   readonly port: number
-  /** 0–1000; 100 is the normal share, 0 takes no traffic while another endpoint is left. */
+  /** 100 is the normal share, 0 takes no traffic while another endpoint is left. */
   readonly weight: number
   /** `host` is a name that a job chose: what it resolves to must be an address that a job may name. */
   readonly guarded?: true
   /** `host` leads where it led before: what it resolves to from now on counts for nothing. */
   readonly pinned?: true
+  /** Absent: always used. */
+  readonly reserve?: Reserve
 }
+
+/**
+ * When an endpoint is used that is not always: `panic`, while every one that is always used is failing (its checks or probes fail);
+ * `last`, when those found nothing either (it is being stopped, its node is lost, it is registered no more): a refused connection ends that.
+ */
+export type Reserve = 'panic' | 'last'
 
 /** What a route asks for in timeouts, retries and upgrades. Milliseconds. */
 export interface RoutePolicy {

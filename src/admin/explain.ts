@@ -69,7 +69,7 @@ export function explain(view: ExplainedView, question: Question): Explanation {
 
   const endpoints = endpointsOf(taken, view.services)
   const all = [...steps, ...endpoints.map(endpointStep)]
-  const usable = usableEndpoints(endpoints)
+  const usable = usableEndpoints(endpoints, taken)
   if (usable.length === 0) return answered(503, `503: the route of ${taken.service} takes it, and none of its ${endpoints.length} endpoints is ready`, all, problems)
   const summary = `goes to ${taken.service} (router ${taken.router}), at ${usable.map(({ address }) => address).join(' or ')}`
   return { question: asked, outcome: 'forwarded', status: 0, summary, steps: [...first, ...all], problems }
@@ -143,7 +143,7 @@ function notTakenWhy({ kind, path: own }: RouteView, path: string): string {
 
 function endpointsOf(route: RouteView, services: readonly ServiceView[]): EndpointView[] {
   const service = services.find(({ key }) => key === route.service)
-  return service?.endpoints.filter(({ address }) => route.endpoints.includes(address)) ?? []
+  return service?.endpoints.filter(({ address }) => route.endpoints.includes(address) || route.waiting.includes(address)) ?? []
 }
 
 function endpointStep({ address, state, why, weight }: EndpointView): Step {
@@ -151,12 +151,14 @@ function endpointStep({ address, state, why, weight }: EndpointView): Step {
   return { stage: 'endpoint', name: address, ok: isReady(state), why: weight === 0 ? `${reason}; weight 0: takes traffic only when no other can` : reason }
 }
 
-/** What picks are made from: the ready ones with a weight; else any ready one; else (panic) those that were ready before. */
-function usableEndpoints(endpoints: readonly EndpointView[]): EndpointView[] {
+/** What picks are made from: the ready ones with a weight; else any ready one; else (panic) those that were ready before; else those that leave. */
+function usableEndpoints(endpoints: readonly EndpointView[], route: RouteView): EndpointView[] {
   const ready = endpoints.filter(({ state }) => isReady(state))
   const weighted = ready.filter(({ weight }) => weight > 0)
   if (weighted.length > 0) return weighted
-  return ready.length > 0 ? ready : endpoints.filter(({ state }) => state === 'failing' || state === 'ejected')
+  if (ready.length > 0) return ready
+  const failing = endpoints.filter(({ state, address }) => (state === 'failing' || state === 'ejected' || state === 'unhealthy') && route.endpoints.includes(address))
+  return failing.length > 0 ? failing : endpoints.filter(({ state }) => state === 'leaving')
 }
 
 function isReady(state: EndpointView['state']): boolean {

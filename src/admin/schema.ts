@@ -7,7 +7,8 @@ const count = z.int().nonnegative()
 /** How an endpoint stands, as far as this process knows. */
 const endpointState = z.enum(['ready', 'slow start', 'failing', 'ejected', 'pending', 'unhealthy', 'leaving'])
   .describe('ready and slow start take traffic; failing: connect errors of late, others are preferred; ejected: for a time, after failures; '
-    + 'pending: has not passed its first check; unhealthy: the catalog or a probe says so; leaving: no longer registered')
+    + 'pending: has not passed its first check; unhealthy: has passed, and now its checks or probes fail: used only while all others fail too; '
+    + 'leaving: being stopped, on a lost node, or registered no more: used only when nothing else is left')
 
 const problem = z.strictObject({
   service: z.string().describe('name@catalog/namespace, or @catalog for a catalog itself'),
@@ -65,6 +66,7 @@ const routeView = z.strictObject({
   service: z.string(),
   refuse: z.enum(['', 'problem', 'vanished']).describe("why it answers 503 without asking an endpoint; '' when it does ask"),
   endpoints: z.array(z.string()).describe('addresses that its requests may go to'),
+  waiting: z.array(z.string()).describe('addresses of instances that carry it and get no requests yet'),
   policy: z.strictObject({
     retryAttempts: count,
     retryTimeoutMs: count,
@@ -78,7 +80,7 @@ const routeView = z.strictObject({
 
 const endpointView = z.strictObject({
   address: z.string(),
-  weight: count,
+  weight: z.number().nonnegative(),
   state: endpointState,
   why: z.string(),
   since: z.iso.datetime(),

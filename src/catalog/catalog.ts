@@ -1,7 +1,10 @@
 // What a catalog is: where services are registered, as a stream of whole readings.
 
-/** As the catalog (or the operator, in a file) sees an instance; `pending`: it has not passed for the first time yet. */
-export type InstanceHealth = 'passing' | 'warning' | 'critical' | 'maintenance' | 'pending'
+/**
+ * As the catalog (or the operator, in a file) sees an instance. `pending`: it has not passed for the first time yet; `unhealthy`: it has, and now its
+ * checks or probes fail; `leaving`: it is being stopped, its node is lost, or it is registered no more.
+ */
+export type InstanceHealth = 'passing' | 'warning' | 'critical' | 'maintenance' | 'pending' | 'unhealthy' | 'leaving'
 
 /** One registration: an instance of a service. */
 export interface Instance {
@@ -20,6 +23,8 @@ export interface Instance {
   readonly where: string
   /** Why its health is what it is, in words; absent where there is nothing to add. */
   readonly why?: string
+  /** Since when, wall clock in milliseconds; absent where nobody knows. */
+  readonly since?: number
   /** The job that registered it, within its namespace; absent where there are no jobs. */
   readonly job?: string
   /** Its registry cannot confirm it at the moment: one refused connection removes it. */

@@ -146,7 +146,7 @@ function parse(text: string): ReadonlyMap<string, LastReading> | string {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const healths: readonly unknown[] = ['passing', 'warning', 'critical', 'maintenance', 'pending'] satisfies InstanceHealth[]
+const healths: readonly unknown[] = ['passing', 'warning', 'critical', 'maintenance', 'pending', 'unhealthy', 'leaving'] satisfies InstanceHealth[]
 
 /** As strict as a catalog: what is read here is connected to. */
 function isInstance(value: unknown): value is Instance {

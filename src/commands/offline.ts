@@ -7,6 +7,7 @@ import type { Config } from '#src/config/schema.ts'
 import { assemble } from '#src/control/assemble.ts'
 import { assemblyOptions } from '#src/control/assembly-options.ts'
 import { TlsControl, type CertificateRow } from '#src/control/tls-control.ts'
+import { standingsOf, waitingOf } from '#src/control/standings.ts'
 import { listenerView, routeViews, serviceViews } from '#src/control/views.ts'
 import type { Service } from '#src/snapshot.ts'
 import type { ExplainedView } from '#src/admin/explain.ts'
@@ -41,15 +42,15 @@ export async function offlineView(file: string, env: CommandIo['env']): Promise<
   const reading = readServicesFile(bytes, catalog.path)
   if (reading.kind === 'failed') throw new NoAnswer(reading.problems.map(({ reason, where }) => `${where}: ${reason}`).join('\n'))
   const listeners = Object.entries(config.listeners).map(([name, { address, tls, redirect }]) => ({ name, ...address, tls, redirectPort: redirect ?? 0 }))
-  const { services, problems } = assemble({ readings: new Map([['file', reading]]), previous: undefined, now: 0, options: assemblyOptions(config, listeners) })
+  const { services, problems, memory } = assemble({ readings: new Map([['file', reading]]), previous: undefined, now: 0, options: assemblyOptions(config, listeners) })
   const tls = await certificatesOf(config)
   const placed = new Map([...services].map(([key, service]): [string, Service] => [key, { ...service, slot: 0 }]))
   const snapshot = { revision: 0, complete: true, services: placed }
   return {
     complete: true,
     listeners: listeners.map(listenerView),
-    routes: routeViews(snapshot),
-    services: serviceViews(snapshot, new Map(), new Map(), 0, Date.now()),
+    routes: routeViews(snapshot, waitingOf(memory.drafts)),
+    services: serviceViews({ snapshot, standings: standingsOf(memory.drafts), now: Date.now() }),
     problems: [...problems, ...tls.problems()],
     certificates: tls.views(),
   }

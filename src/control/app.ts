@@ -257,11 +257,14 @@ export class App {
   }
 
   routes(): RouteRow[] {
-    return routeViews(this.#table.publisher.snapshot)
+    return routeViews(this.#table.publisher.snapshot, this.#table.waiting())
   }
 
   services(): ServiceRow[] {
-    return serviceViews(this.#table.publisher.snapshot, this.#ejections, this.#firstSeen, this.#config.defaults.eject.slowStartMs, Date.now())
+    return serviceViews({
+      snapshot: this.#table.publisher.snapshot, heard: this.#ejections, since: this.#firstSeen, standings: this.#table.standings(),
+      slowStartMs: this.#config.defaults.eject.slowStartMs, now: Date.now(),
+    })
   }
 
   problems(): TableSource['problems'] {

@@ -116,14 +116,16 @@ function buildService({ key, settings, forms }: ServiceDraft): AssembledService 
   return { key, ...settings, ...connectRoutes(forms) }
 }
 
-/** The endpoints are exactly the ready instances that carry one of the routes; each route points at its own. */
+/** The endpoints are the instances that carry one of the routes and are ready, or in reserve; each route points at its own. */
 function connectRoutes(forms: readonly Form[]): { readonly endpoints: readonly Endpoint[]; readonly routes: readonly Route[] } {
-  const serving = (form: Form): readonly Carrier[] => (form.refuse === '' ? form.carriers.filter(({ ready }) => ready) : [])
+  const serving = (form: Form): readonly Carrier[] => (form.refuse === '' ? form.carriers.filter(({ ready, reserve }) => ready || reserve !== undefined) : [])
   const endpoints = new Map<string, Endpoint>()
   for (const form of forms) {
-    for (const { address, instance, tags } of serving(form)) {
-      // Two registrations of one address are one endpoint; carriers come newest first, so the newer's weight counts.
-      if (!endpoints.has(address)) endpoints.set(address, { address, host: instance.host, port: instance.port, weight: tags.service.weight ?? 100, ...(instance.guarded === true ? { guarded: true } : {}), ...(instance.pinned === true ? { pinned: true } : {}) })
+    for (const { address, instance, tags, reserve } of serving(form)) {
+      // Two registrations of one address are one endpoint; carriers come newest first, so the newer's weight counts, unless it alone is in reserve.
+      const known = endpoints.get(address)
+      if (known !== undefined && (known.reserve === undefined || reserve !== undefined)) continue
+      endpoints.set(address, { address, host: instance.host, port: instance.port, weight: tags.service.weight ?? 100, ...(reserve === undefined ? {} : { reserve }), ...(instance.guarded === true ? { guarded: true } : {}), ...(instance.pinned === true ? { pinned: true } : {}) })
     }
   }
   const sorted = [...endpoints.values()].sort((a, b) => compare(a.address, b.address))

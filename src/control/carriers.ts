@@ -1,7 +1,7 @@
 // Groups instances into services, each instance with what its tags say and whether it may get requests.
 
-import type { Instance, Problem } from '#src/catalog/catalog.ts'
-import type { ServiceKey } from '#src/snapshot.ts'
+import type { Instance, InstanceHealth, Problem } from '#src/catalog/catalog.ts'
+import type { Reserve, ServiceKey } from '#src/snapshot.ts'
 import type { ReadTags } from './tag-cache.ts'
 
 /** An instance that carries tags of ours. */
@@ -11,6 +11,8 @@ export interface Carrier {
   /** `host:port`, IPv6 in brackets. */
   readonly address: string
   readonly ready: boolean
+  /** It gets requests only in need; undefined: always when it is ready, else never. */
+  readonly reserve: Reserve | undefined
 }
 
 export interface Group {
@@ -81,10 +83,12 @@ export function carriersOf({ key, instances }: Group, { read, isOwn }: CarrierMe
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
     const own = isOwn(host, port)
     if (own) tell({ service: key, router: '', tag: '', reason: `${address} is an address that Serai itself listens on`, where: instance.where })
-    carriers.push({ instance, tags, address, ready: !own && (health === 'passing' || health === 'warning') })
+    carriers.push({ instance, tags, address, ready: !own && (health === 'passing' || health === 'warning'), reserve: own ? undefined : reserves[health] })
   }
   return carriers
 }
+
+const reserves: Readonly<Partial<Record<InstanceHealth, Reserve>>> = { unhealthy: 'panic', leaving: 'last' }
 
 /** Order by code units: the same on every machine. */
 export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

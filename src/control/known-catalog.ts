@@ -46,8 +46,10 @@ export class KnownCatalog {
     this.#readAt = now
     this.#state = 'current'
     this.#answer = reading.partly !== undefined ? 'partly read' : reading.instances.length === 0 && (this.#report?.().listed ?? 0) === 0 ? 'empty' : 'read'
-    const unsure = new Set(this.#gone.size === 0 ? [] : reading.instances.filter((instance) => instance.unsure === true).map(addressOf))
-    for (const address of this.#gone) if (!unsure.has(address)) this.#gone.delete(address)
+    if (this.#gone.size === 0) return
+    const doubtful = new Set(reading.instances.filter(isDoubtful).map(addressOf))
+    const sure = new Set(reading.instances.filter((instance) => !isDoubtful(instance)).map(addressOf))
+    for (const address of this.#gone) if (!doubtful.has(address) || sure.has(address)) this.#gone.delete(address)
   }
 
   /** Whether a reading from disk may be taken: not when the permission to read it anew has been missing for long. `now` is wall clock. */
@@ -87,7 +89,8 @@ export class KnownCatalog {
   refused(address: string): boolean {
     if (!this.#reusesAddresses || this.#gone.has(address)) return false
     const current = this.#state === 'current'
-    if (this.#instances?.some((instance) => (!current || instance.unsure === true) && addressOf(instance) === address) !== true) return false
+    const there = (this.#instances ?? []).filter((instance) => addressOf(instance) === address)
+    if (there.length === 0 || (current && !there.every(isDoubtful))) return false
     this.#gone.add(address)
     return true
   }
@@ -154,5 +157,8 @@ export class KnownCatalog {
 const CLOSED = 'the permission to read it, or a part of it, has been missing for 15 minutes: until it is back, what is known there is served and nothing new is admitted'
 
 const noCalls: ReadonlyMap<string, number> = new Map()
+
+/** One refused connection is enough. */
+const isDoubtful = ({ unsure, health }: Instance): boolean => unsure === true || health === 'leaving'
 
 const addressOf = ({ host, port }: Instance): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

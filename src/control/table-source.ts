@@ -10,6 +10,7 @@ import { describeRoutes, diffServices, type AssembledService } from './diff.ts'
 import { KnownCatalog } from './known-catalog.ts'
 import { Publisher } from './publisher.ts'
 import { Slots } from './slots.ts'
+import { standingsOf, waitingOf } from './standings.ts'
 import type { AssembleOptions } from './tag-cache.ts'
 
 export interface TableSourceOptions {
@@ -78,6 +79,16 @@ export class TableSource {
     if (this.#options.catalogs.length === 0) this.#assemble()
     const kept = await this.#options.lastGood.read(this.#options.clock.wall())
     await Promise.all(this.#options.catalogs.map((catalog) => this.#followOne(catalog, kept.get(catalog.name), signal)))
+  }
+
+  /** What catalogs say of the instances of each service. */
+  standings(): ReturnType<typeof standingsOf> {
+    return standingsOf(this.#memory?.drafts ?? new Map())
+  }
+
+  /** Addresses of instances that carry a route and get no requests of it, by service and match. */
+  waiting(): ReturnType<typeof waitingOf> {
+    return waitingOf(this.#memory?.drafts ?? new Map())
   }
 
   /** What tags mean and what routes get has changed. */

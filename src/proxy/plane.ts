@@ -280,7 +280,7 @@ export class Plane implements TunnelHost {
 
   answered(endpoint: Endpoint, route: CompiledRoute, status: number): void {
     if (!route.policy.ejectStatuses.includes(status)) recordAnswer(endpoint)
-    else if (mayEjectForStatus(route.service.endpoints, this.clock())) this.#recordFailure(endpoint, route.service, `status ${status}`, false)
+    else if (mayEjectForStatus(route.service.serving, this.clock())) this.#recordFailure(endpoint, route.service, `status ${status}`, false)
   }
 
   /** A response came to its end. */
@@ -289,7 +289,7 @@ export class Plane implements TunnelHost {
   }
 
   #recordFailure(endpoint: Endpoint, service: CompiledService, why: string, connecting: boolean): void {
-    const ejection = recordFailure(endpoint, why, connecting, service.endpoints, this.clock(), this.settings.eject)
+    const ejection = recordFailure(endpoint, why, connecting, service.serving, this.clock(), this.settings.eject)
     if (ejection === undefined) return
     this.eject(ejection)
     this.#edges.ejected(ejection)

@@ -22,6 +22,8 @@ export interface CompiledService {
   /** Shared counters of this service (observe/counters.ts). */
   readonly cells: Float64Array
   readonly endpoints: readonly Endpoint[]
+  /** Those that are always used: whether one may be ejected depends on them. */
+  readonly serving: readonly Endpoint[]
   /** Outlives the table: a change of routes must not refill it. */
   readonly budget: RetryBudget
 }
@@ -56,6 +58,7 @@ export function compileService(service: Service, before: CompiledService | undef
     hashOf: service.balance.startsWith('hash:') ? service.balance.slice(5) : '',
     cells: context.cells(service.slot),
     endpoints,
+    serving: endpoints.filter((_, index) => service.endpoints[index]!.reserve === undefined),
     budget: before?.budget ?? new RetryBudget(context.retryBudget.ratio, context.retryBudget.floorPerSecond, context.now),
   }
   // Most routes of a service have the same endpoints: they share one set, and with it one round-robin.
@@ -64,7 +67,7 @@ export function compileService(service: Service, before: CompiledService | undef
     const key = indexes.join(',')
     let set = sets.get(key)
     if (set === undefined) {
-      set = createTargetSet(indexes.map((index) => ({ endpoint: endpoints[index]!, weight: service.endpoints[index]!.weight })), context.random)
+      set = createTargetSet(indexes.map((index) => ({ endpoint: endpoints[index]!, weight: service.endpoints[index]!.weight, reserve: service.endpoints[index]!.reserve })), context.random)
       sets.set(key, set)
     }
     return set

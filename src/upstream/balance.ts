@@ -13,8 +13,8 @@ export interface PickContext {
   readonly tried: readonly Endpoint[]
   /** How long an endpoint grows to its full share after an ejection; 0: at once. */
   readonly slowStartMs: number
-  /** What is left out: `strict` all that is doubtful, `lenient` only what is ejected, `panic` nothing. */
-  readonly health: 'strict' | 'lenient' | 'panic'
+  /** What is left out: `strict` all that is doubtful, `lenient` only what is ejected, `panic` nothing, `last` what failed to connect a moment ago. */
+  readonly health: 'strict' | 'lenient' | 'panic' | 'last'
   /** What `hash:…` hashes; '' when the request does not have it. */
   readonly hashKey: string
 }
@@ -32,6 +32,7 @@ export function isAvailable(target: Target, context: PickContext): boolean {
   const { endpoint } = target
   if (target.weight <= 0 || context.tried.includes(endpoint)) return false
   if (context.health === 'panic') return true
+  if (context.health === 'last') return endpoint.avoidUntil <= context.now
   if (endpoint.ejectedUntil > context.now) return false
   if (context.health === 'lenient') return true
   if (endpoint.avoidUntil > context.now) return false

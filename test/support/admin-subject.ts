@@ -11,7 +11,7 @@ export const policy: RouteView['policy'] = {
 
 /** A route to `web@file/default`, but for what is given. */
 export function route(given: Partial<RouteView>): RouteView {
-  return { host: 'a.example.org', path: '/', kind: 'prefix', router: 'default', service: 'web@file/default', refuse: '', endpoints: ['127.0.0.1:9001'], policy, ...given }
+  return { host: 'a.example.org', path: '/', kind: 'prefix', router: 'default', service: 'web@file/default', refuse: '', endpoints: ['127.0.0.1:9001'], waiting: [], policy, ...given }
 }
 
 export function endpoint(address: string, given: Partial<EndpointView> = {}): EndpointView {
