@@ -6,6 +6,35 @@
  */
 export type InstanceHealth = 'passing' | 'warning' | 'critical' | 'maintenance' | 'pending' | 'unhealthy' | 'leaving'
 
+/** What decides whether an instance gets requests: its catalog's checks, our own probes, or one connection alone. */
+export type HealthPolicy = 'checks' | 'probe' | 'none'
+
+/** How an instance is probed. */
+export interface ProbeSpec {
+  readonly kind: 'http' | 'tcp'
+  /** 0: that of the instance. */
+  readonly port: number
+  readonly https: boolean
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  readonly body: string
+  /** Statuses that pass, from and to, both included. */
+  readonly statuses: readonly (readonly [number, number])[]
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  /** In a row, until it counts as failing. */
+  readonly failures: number
+  /** In a row, until it counts as passing. */
+  readonly passes: number
+}
+
+/** What an instance's tags say of its health; absent: what its catalog does. */
+export interface HealthKeys {
+  readonly health?: HealthPolicy
+  readonly probe?: ProbeSpec
+}
+
 /** One registration: an instance of a service. */
 export interface Instance {
   /** Unique and stable within its catalog. */
@@ -81,6 +110,8 @@ export interface Catalog {
   readings(signal: AbortSignal): AsyncIterable<Reading>
   /** Absent where there is no registry to ask. */
   report?(): CatalogReport
+  /** Somebody was refused a connection to one of its instances: it may find out why. Absent where it cannot. */
+  suspect?(host: string, port: number): void
   /** The number that orders a namespace's jobs by age (the lower, the older), for services that claim the same requests; undefined: it cannot be read. */
   jobAge?(namespace: string, job: string, signal: AbortSignal): Promise<number | undefined>
 }

@@ -19,14 +19,14 @@ export async function reachable(instances: readonly Instance[], signal: AbortSig
 }
 
 /** Connects and hangs up: '' when it was accepted, else why not. `refuses` is asked about the address that a name led to. */
-export function connectOnce(host: string, port: number, refuses?: (address: string) => string | undefined): Promise<string> {
+export function connectOnce(host: string, port: number, refuses?: (address: string) => string | undefined, timeoutMs = TIMEOUT_MS): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect({ host, port })
     const answer = (failure: string): void => {
       socket.destroy()
       resolve(failure)
     }
-    socket.setTimeout(TIMEOUT_MS, () => answer(`no answer in ${TIMEOUT_MS} ms`))
+    socket.setTimeout(timeoutMs, () => answer(`no answer in ${timeoutMs} ms`))
     socket.once('connect', () => answer((net.isIP(host) === 0 ? refuses?.(socket.remoteAddress ?? '') : undefined) ?? ''))
     socket.once('error', (error) => answer(words[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message))
   })

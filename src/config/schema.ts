@@ -113,6 +113,9 @@ const catalogs = section({
           serverName: text(/^[A-Za-z0-9.-]{1,253}$/, 'a name', 'a host name, e.g. server.global.nomad').optional().describe('The name that the agent must prove; unset: `NOMAD_TLS_SERVER_NAME`.'),
           skipVerify: flag().optional().describe('Do not verify the agent: for development only. Unset: `NOMAD_SKIP_VERIFY`.'),
         }).optional().describe('For `https`.'),
+        health: choice('checks', 'probe', 'none')
+          .prefault('checks')
+          .describe('What decides whether an instance gets requests: `checks`, those of its job (and probes that its tags ask for); `probe`, own probes alone; `none`, one connection. `serai.health` says otherwise for a service.'),
         allowAddresses: z.array(cidr()).max(1024).prefault([]).describe('Addresses that jobs may name although they are loopback, link-local or multicast (CIDR blocks).'),
       })
       .superRefine(checkNomad, { when: () => true }),

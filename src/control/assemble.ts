@@ -15,6 +15,7 @@ import type { ServiceDraft } from './service-drafts.ts'
 import type { AssembleOptions } from './tag-cache.ts'
 import { rememberVanished, routesLeft } from './vanished.ts'
 import type { Vanished } from './vanished.ts'
+import { weightsOf } from './weights.ts'
 
 /** What one assembly leaves to the next. */
 export interface AssemblyMemory {
@@ -120,12 +121,13 @@ function buildService({ key, settings, forms }: ServiceDraft): AssembledService 
 function connectRoutes(forms: readonly Form[]): { readonly endpoints: readonly Endpoint[]; readonly routes: readonly Route[] } {
   const serving = (form: Form): readonly Carrier[] => (form.refuse === '' ? form.carriers.filter(({ ready, reserve }) => ready || reserve !== undefined) : [])
   const endpoints = new Map<string, Endpoint>()
+  const weights = weightsOf(forms.flatMap(serving))
   for (const form of forms) {
-    for (const { address, instance, tags, reserve } of serving(form)) {
+    for (const { address, instance, reserve } of serving(form)) {
       // Two registrations of one address are one endpoint; carriers come newest first, so the newer's weight counts, unless it alone is in reserve.
       const known = endpoints.get(address)
       if (known !== undefined && (known.reserve === undefined || reserve !== undefined)) continue
-      endpoints.set(address, { address, host: instance.host, port: instance.port, weight: tags.service.weight ?? 100, ...(reserve === undefined ? {} : { reserve }), ...(instance.guarded === true ? { guarded: true } : {}), ...(instance.pinned === true ? { pinned: true } : {}) })
+      endpoints.set(address, { address, host: instance.host, port: instance.port, weight: weights.get(address)!, ...(reserve === undefined ? {} : { reserve }), ...(instance.guarded === true ? { guarded: true } : {}), ...(instance.pinned === true ? { pinned: true } : {}) })
     }
   }
   const sorted = [...endpoints.values()].sort((a, b) => compare(a.address, b.address))

@@ -13,6 +13,7 @@ export class KnownCatalog {
   readonly name: string
   readonly #reusesAddresses: boolean
   readonly #report: (() => CatalogReport) | undefined
+  readonly #suspect: ((host: string, port: number) => void) | undefined
   #instances: readonly Instance[] | undefined
   #problems: readonly Problem[] = []
   #readAt: number | undefined
@@ -26,6 +27,7 @@ export class KnownCatalog {
   constructor(catalog: Catalog) {
     this.name = catalog.name
     this.#reusesAddresses = catalog.reusesAddresses
+    this.#suspect = catalog.suspect === undefined ? undefined : (host, port) => { catalog.suspect!(host, port) }
     if (catalog.report !== undefined) this.#report = () => catalog.report!()
   }
 
@@ -83,6 +85,13 @@ export class KnownCatalog {
     this.#state = 'restored'
     if (this.#permission.missingSince !== undefined) this.#permission.miss(reading.readAt)
     return true
+  }
+
+  /** An instance is at `address`, as far as it is known. */
+  suspect(address: string): void {
+    if (this.#suspect === undefined) return
+    const there = this.#instances?.find((instance) => addressOf(instance) === address)
+    if (there !== undefined) this.#suspect(there.host, there.port)
   }
 
   /** Nobody listens at `address`. True: an instance is left out for it until the catalog confirms it. */

@@ -99,6 +99,7 @@ export class TableSource {
 
   /** Nobody listens at `address`. */
   refused(address: string): void {
+    for (const known of this.catalogs) known.suspect(address)
     if (this.catalogs.filter((known) => known.refused(address)).length > 0) this.#assembleSoon()
   }
 

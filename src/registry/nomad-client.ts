@@ -14,7 +14,7 @@ export interface NomadCall {
   readonly call: NomadCallName
   /** After the origin, with a leading slash; parts are encoded by the caller. */
   readonly path: string
-  readonly query?: Readonly<Record<string, string | number>>
+  readonly query?: Readonly<Record<string, string | number | readonly string[]>>
   /** Any server may answer, not only the leader. */
   readonly stale?: boolean
   /** A blocking query: answered when the index is passed, or after the wait. */
@@ -111,7 +111,7 @@ export class NomadClient {
   }
 
   #pathOf({ path, query = {}, stale = false, block }: NomadCall): string {
-    const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))
+    const parameters = new URLSearchParams(Object.entries(query).flatMap(([name, value]) => (typeof value === 'object' ? value : [value]).map((each) => [name, String(each)])))
     if (this.#options.address.region !== undefined) parameters.set('region', this.#options.address.region)
     if (stale) parameters.set('stale', '')
     if (block !== undefined) {

@@ -1,9 +1,10 @@
 // The one table of all `serai.*` keys: whom each concerns, and how its value is read, if it is built.
 
+import type { HealthPolicy } from '#src/catalog/catalog.ts'
 import type { BalancePolicy, RoutePolicy, UpstreamScheme } from '#src/snapshot.ts'
 import { parseHost, parsePath, readList } from './match.ts'
 import type { RoutePath } from './match.ts'
-import { balancePolicy, boolean, duration, integer, listOf, NOT_BUILT, oneOf, upgradeName } from './values.ts'
+import { balancePolicy, boolean, duration, durationFrom, integer, listOf, NOT_BUILT, oneOf, percentage, probeMethod, probePath, statusRange, upgradeName } from './values.ts'
 import type { Parse } from './values.ts'
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -16,6 +17,20 @@ export interface ServiceKeys {
   readonly balance?: BalancePolicy
   readonly serverName?: string
   readonly skipVerify?: boolean
+  /** Of all of the service's traffic, for the instances that carry it together; per cent. */
+  readonly share?: number
+  readonly health?: HealthPolicy
+  readonly probeType?: 'http' | 'tcp'
+  readonly probePath?: string
+  readonly probeMethod?: string
+  readonly probeHost?: string
+  readonly probePort?: number
+  readonly probeStatus?: readonly string[]
+  /** Milliseconds. */
+  readonly probeInterval?: number
+  readonly probeTimeout?: number
+  readonly probeFailures?: number
+  readonly probePasses?: number
 }
 
 /** What the tags of one router have said so far. */
@@ -98,7 +113,19 @@ export const tagKeys: readonly TagKey[] = [
   { name: 'upstream.tls.servername', scope: 'service', read: service('serverName', parseHost) },
   { name: 'upstream.tls.skipverify', scope: 'service', read: service('skipVerify', boolean) },
   { name: 'upstream.tls.ca', scope: 'service', read: () => ['tags may not name files: a private authority belongs in the configuration'] },
-  ...later('service', 'share sticky.* prefer probe.* health connect upstream.proxyprotocol upstream.host'),
+  { name: 'share', scope: 'service', read: service('share', percentage) },
+  { name: 'health', scope: 'service', read: service('health', oneOf(['checks', 'probe', 'none'])) },
+  { name: 'probe.type', scope: 'service', read: service('probeType', oneOf(['http', 'tcp'])) },
+  { name: 'probe.path', scope: 'service', read: service('probePath', probePath) },
+  { name: 'probe.method', scope: 'service', read: service('probeMethod', probeMethod) },
+  { name: 'probe.host', scope: 'service', read: service('probeHost', parseHost) },
+  { name: 'probe.port', scope: 'service', read: service('probePort', integer(1, 65535)) },
+  { name: 'probe.status', scope: 'service', read: service('probeStatus', listOf(statusRange)) },
+  { name: 'probe.interval', scope: 'service', read: service('probeInterval', durationFrom(1000)) },
+  { name: 'probe.timeout', scope: 'service', read: service('probeTimeout', duration('refused')) },
+  { name: 'probe.failures', scope: 'service', read: service('probeFailures', integer(1, 100)) },
+  { name: 'probe.passes', scope: 'service', read: service('probePasses', integer(1, 100)) },
+  ...later('service', 'sticky.* prefer connect upstream.proxyprotocol upstream.host'),
 ]
 
 const exact = new Map(tagKeys.map((key) => [key.name.replace(/\.\*$/, ''), key]))

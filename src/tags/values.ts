@@ -18,6 +18,33 @@ export const duration = (zero: 'no limit' | 'refused'): Parse<number> => (text) 
   return { reason: `expected a duration such as 250ms, 10s or 5m, at most 24h${zero === 'no limit' ? ', or 0 for no limit' : ''}` }
 }
 
+/** At least `leastMs`. */
+export const durationFrom = (leastMs: number): Parse<number> => (text) => {
+  const parsed = duration('refused')(text)
+  return 'value' in parsed && parsed.value < leastMs ? { reason: `expected a duration of at least ${leastMs / 1000}s` } : parsed
+}
+
+/** `10%`, from 0 to 100, with at most two decimals. */
+export const percentage: Parse<number> = (text) => {
+  const value = /^\d{1,3}(\.\d{1,2})?\s*%$/.test(text) ? Number.parseFloat(text) : Number.NaN
+  return value >= 0 && value <= 100 ? { value } : { reason: 'expected a percentage from 0% to 100%, e.g. 10%' }
+}
+
+/** What a request line may hold, with a query if need be. */
+export const probePath: Parse<string> = (text) => (/^\/[!-~]{0,1000}$/.test(text) ? { value: text } : { reason: 'expected a path that begins with /, in visible ASCII characters' })
+
+export const probeMethod: Parse<string> = oneOfExactly('GET', 'HEAD', 'OPTIONS')
+
+function oneOfExactly(...words: readonly string[]): Parse<string> {
+  return (text) => (words.includes(text.toUpperCase()) ? { value: text.toUpperCase() } : { reason: `expected ${words.join(', ')}` })
+}
+
+/** `200` or `200-399`, as `200-200` and `200-399`. */
+export const statusRange: Parse<string> = (text) => {
+  const [, from, to = from] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(text) ?? []
+  return from !== undefined && to !== undefined && from <= to ? { value: `${from}-${to}` } : { reason: 'expected statuses such as 200 or 200-399' }
+}
+
 /** A whole number within bounds, both included. */
 export const integer = (least: number, most: number): Parse<number> => (text) => {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN

@@ -90,7 +90,7 @@ function follow(catalog: Catalog): { next(what: string): Promise<Reading>; stop(
 
 function instancesOf(reading: Reading): readonly Instance[] {
   assert.equal(reading.kind, 'read', JSON.stringify(reading.problems))
-  return reading.kind === 'read' ? reading.instances : []
+  return reading.kind === 'read' ? reading.instances.filter(({ health }) => health !== 'leaving') : []
 }
 const brief = (reading: Reading): string[] => instancesOf(reading).map(({ service, host, port, tags }) => `${service} ${host}:${port} ${tags.join(' ')}`).sort()
 

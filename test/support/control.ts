@@ -7,6 +7,7 @@ import type { KnownCatalog } from '#src/control/known-catalog.ts'
 import { systemClock } from '#src/registry/clock.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import { TableSource } from '#src/control/table-source.ts'
+import type { Endpoint } from '#src/snapshot.ts'
 
 export interface ControlOptions {
   readonly catalogs: readonly Catalog[]
@@ -23,14 +24,16 @@ export interface ControlOptions {
 export interface Control extends AsyncDisposable {
   readonly source: TableSource
   readonly logs: readonly string[]
-  /** Routes as `host/path service: addresses`, or what they answer instead. */
+  /** Routes as `host/path service: addresses`, those in reserve as `(address)`, or what they answer instead. */
   routes(): string[]
-  /** Addresses of all endpoints, sorted. */
+  /** Addresses of all endpoints but those in reserve, sorted. */
   addresses(): string[]
   readonly complete: boolean
   /** Of the only catalog. */
   readonly known: KnownCatalog
 }
+
+const shown = (endpoint: Endpoint | undefined): string => (endpoint?.reserve === undefined ? (endpoint?.address ?? '?') : `(${endpoint.address})`)
 
 const policy = { retryAttempts: 2, retryTimeoutMs: 1, headTimeoutMs: 1, bodyTimeoutMs: 1, totalTimeoutMs: 0, upgrades: [], ejectStatuses: [] }
 
@@ -51,8 +54,8 @@ export function startControl({ catalogs, path, maxAgeMs = 3_600_000, nodeAddress
   return {
     source, logs,
     routes: () => services().flatMap(({ key, endpoints, routes }) => routes.map(({ match, refuse, endpoints: own }) =>
-      `${match.host}${match.path} ${key}: ${refuse === '' ? own.map((at) => endpoints[at]?.address).join(' ') : refuse}`)).sort(),
-    addresses: () => services().flatMap(({ endpoints }) => endpoints.map(({ address }) => address)).sort(),
+      `${match.host}${match.path} ${key}: ${refuse === '' ? own.map((at) => shown(endpoints[at])).join(' ') : refuse}`)).sort(),
+    addresses: () => services().flatMap(({ endpoints }) => endpoints.filter(({ reserve }) => reserve === undefined).map(({ address }) => address)).sort(),
     get complete() { return source.publisher.snapshot.complete },
     get known() { return source.catalogs[0]! },
     async [Symbol.asyncDispose]() {

@@ -1,13 +1,16 @@
 // A Nomad catalog on a registry of its own, with a gateway between them, for tests that watch it from outside.
 import { createAddressPolicy } from '#src/upstream/address-policy.ts'
-import type { Catalog } from '#src/catalog/catalog.ts'
+import type { Catalog, HealthPolicy, ProbeSpec } from '#src/catalog/catalog.ts'
 import { connectOnce } from '#src/catalog/connect-gate.ts'
+import type { OwnAllocation } from '#src/catalog/nomad/fleet.ts'
 import { createNomadCatalog } from '#src/catalog/nomad/nomad.ts'
+import { probeOnce } from '#src/catalog/probe.ts'
 import { startRegistry } from '#src/development/registry.ts'
 import type { Registry, RegistryOptions } from '#src/development/registry.ts'
 import { systemClock } from '#src/registry/clock.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import { NomadClient } from '#src/registry/nomad-client.ts'
+import { healthKeys } from '#src/tags/health.ts'
 import { FastClock } from './fast-clock.ts'
 import { startGateway } from './registry-gateway.ts'
 import type { Gateway } from './registry-gateway.ts'
@@ -29,6 +32,11 @@ export interface NomadUnderTestOptions {
   readonly random?: () => number
   readonly wants?: (tags: readonly string[]) => boolean
   readonly allowAddresses?: readonly string[]
+  readonly health?: HealthPolicy
+  /** The allocation that the ingress is taken to run in. */
+  readonly own?: OwnAllocation
+  readonly isHere?: (host: string) => boolean
+  readonly probe?: (spec: ProbeSpec, host: string, port: number) => Promise<string>
   readonly connect?: (host: string, port: number) => Promise<string>
   readonly deadlineMs?: number
 }
@@ -47,6 +55,11 @@ export function makeNomadCatalog(origin: string, options: Omit<NomadUnderTestOpt
     client, namespaces, policy, clock, random,
     wants: options.wants ?? ((tags) => tags.some((tag) => tag.startsWith('serai.'))),
     log: { info: say, warn: say },
+    health: options.health ?? 'checks',
+    own: options.own,
+    keysOf: healthKeys('serai'),
+    isHere: options.isHere ?? (() => true),
+    probe: options.probe ?? probeOnce,
     connect: options.connect ?? connectOnce,
   })
   return { client, catalog, logs }

@@ -39,7 +39,7 @@ export async function measureSpeed({ others, changesPerSecond, rounds }: SpeedOp
   // Only the target listens; the others are taken to.
   const { client, catalog } = makeNomadCatalog(`http://${registry.address}`, { connect: (host, to) => (to === port ? connectOnce(host, to) : Promise.resolve('')) })
   const published: { readonly at: number; readonly routed: boolean }[] = []
-  const isRouted = (): boolean => control.source.publisher.snapshot.services.get('target@nomad/default')?.endpoints.length === 1
+  const isRouted = (): boolean => control.source.publisher.snapshot.services.get('target@nomad/default')?.endpoints.some(({ reserve }) => reserve === undefined) === true
   await using control = startControl({ catalogs: [catalog], path: folder.file('state'), onPublish: () => { published.push({ at: performance.timeOrigin + performance.now(), routed: isRouted() }) } })
   await until(() => control.complete, { what: 'the first reading', deadline: 60_000 })
   const readAtStart = client.counts.get('service') ?? 0

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checksOf, readAllocation, readChecks, readStub } from '#src/catalog/nomad/check-definition.ts'
 import { readRegistrations, readServices } from '#src/catalog/nomad/registration.ts'
-import { LineSplitter, readEventLine } from '#src/catalog/nomad/service-event.ts'
+import { LineSplitter, readEventLine } from '#src/catalog/nomad/event-line.ts'
 import { readAnswer } from '#src/registry/nomad-answer.ts'
 import { readFileSync } from 'node:fs'
 import { recordedAnswer, recordedAnswers, recordedBody } from '#test/support/recordings.ts'
@@ -64,7 +64,7 @@ test('an answer of another shape is none', () => {
 test('checks: null is unknown, never none', () => {
   assert.equal(readChecks(recordedBody('05-crash/2-checks-failed')), undefined)
   assert.equal(readChecks({}), undefined)
-  assert.deepEqual(readChecks(recordedBody('01-register/02-checks')), [{ service: 'web', check: 'up', status: 'success', output: 'nomad: http ok' }])
+  assert.deepEqual(readChecks(recordedBody('01-register/02-checks')), [{ service: 'web', check: 'up', status: 'success', output: 'nomad: http ok', ranAt: 1795312360 }])
   assert.equal(readChecks(recordedBody('01-register/01-checks-just-registered'))?.[0]?.status, 'pending')
   assert.equal(readChecks(recordedBody('02-failing-check/checks-failing'))?.[0]?.status, 'failure')
 })
@@ -72,8 +72,11 @@ test('checks: null is unknown, never none', () => {
 test('whether a service has a check is read from its allocation’s job', () => {
   const web = readAllocation(recordedBody('01-register/02-allocation'))
   assert.ok(web !== undefined)
-  assert.deepEqual(web.allocation, { id: '3e8e09f5-79c8-2527-df88-6db748865262', namespace: 'default', job: 'web', jobVersion: 0, group: 'web', healthy: true, nodeAddress: '127.0.0.1' })
-  assert.deepEqual([checksOf(web.definition, 'web', 'web'), checksOf(web.definition, 'web', 'other'), web.definition.createIndex], [['up'], [], 32])
+  const { status, ...allocation } = web.allocation
+  assert.deepEqual(allocation, { id: '3e8e09f5-79c8-2527-df88-6db748865262', namespace: 'default', job: 'web', jobVersion: 0, group: 'web', nodeAddress: '127.0.0.1' })
+  assert.deepEqual([status.desired, status.client, status.healthy], ['run', 'running', true])
+  assert.deepEqual(checksOf(web.definition, 'web', 'web'), [{ name: 'up', kind: 'http', intervalMs: 2000, timeoutMs: 1000, portLabel: '', https: false, method: 'GET', path: '/health', headers: {}, body: '' }])
+  assert.deepEqual([checksOf(web.definition, 'web', 'other'), web.definition.createIndex], [[], 32])
   const addresses = readAllocation(recordedBody('11-addresses/allocation'))
   assert.ok(addresses !== undefined)
   assert.deepEqual(checksOf(addresses.definition, addresses.allocation.group, 'addr-interpolated-0'), [])
@@ -84,10 +87,17 @@ test('recorded events are hints with the service that they name, by what happene
   const lines = readFileSync('test/fixtures/nomad/01-register/events.ndjson', 'utf8').trim().split('\n').map((line) => (JSON.parse(line) as { line: string }).line)
   const read = lines.map((line) => readEventLine(line))
   assert.ok(read.every((line) => line !== undefined))
-  assert.deepEqual(read[0], { index: 0, hints: [] }, 'a heartbeat')
+  assert.deepEqual(read[0], { index: 0, hints: [], statuses: [] }, 'a heartbeat')
   const hints = read.flatMap((line) => line?.hints ?? [])
   assert.ok(hints.every(({ name, namespace }) => name === 'web' && namespace === 'default'))
   assert.deepEqual(hints.map(({ index, change }) => [index, change]), [[16, 'registered'], [17, 'registered'], [29, 'deregistered'], [30, 'deregistered'], [35, 'registered'], [36, 'registered']])
+})
+
+test('recorded events of allocations say that one is to stop before its services are deregistered', () => {
+  const lines = readFileSync('test/fixtures/nomad/04-scale-stop/nodelay-events.ndjson', 'utf8').trim().split('\n').map((line) => readEventLine((JSON.parse(line) as { line: string }).line))
+  const told = lines.flatMap((line) => [...(line?.statuses ?? []).map(({ desired, client, index }) => `${index} ${desired} ${client}`), ...(line?.hints ?? []).map(({ index, change }) => `${index} ${change}`)])
+  assert.ok(told.includes('432 stop running') && told.includes('438 stop pending') && told.includes('440 stop complete'), told.join(', '))
+  assert.ok(told.indexOf('432 stop running') < told.indexOf('436 deregistered'))
 })
 
 test('lines are whole, however their bytes come', () => {

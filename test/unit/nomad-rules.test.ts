@@ -3,11 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { checkPollMs, connectRetryMs } from '#src/catalog/nomad/gate-pace.ts'
+import type { CheckPace } from '#src/catalog/nomad/gate-pace.ts'
 import { judgeList } from '#src/catalog/nomad/list-rule.ts'
 import { RateWindow } from '#src/catalog/nomad/rate-window.ts'
 import { ReadQueue } from '#src/catalog/nomad/read-queue.ts'
-import { afterChecks, judgeReadiness, unknownFacts } from '#src/catalog/nomad/readiness.ts'
-import type { InstanceFacts } from '#src/catalog/nomad/readiness.ts'
 import { endOfSilence, hasGap } from '#src/catalog/nomad/stream-rule.ts'
 import { sweepWaitMs } from '#src/catalog/nomad/sweep.ts'
 import { backoffMs } from '#src/registry/backoff.ts'
@@ -102,39 +101,9 @@ test('what comes up is found in proportion to its waiting, and all together are 
   const middle = (): number => 0.5
   assert.deepEqual([0, 2000, 10_000, 10_000_000].map((age) => connectRetryMs(age, 1, middle)), [40, 40, 200, 30_000])
   assert.equal(connectRetryMs(0, 1000, middle), 5000)
-  assert.deepEqual([0, 20_000, 1e9].map((age) => checkPollMs(age, 1, middle)), [500, 1000, 10_000])
-})
-
-describe('whether an instance may get its first request', () => {
-  const facts = (given: Partial<InstanceFacts>): InstanceFacts => ({ ...unknownFacts, ...given })
-  const result = (check: string, status: 'success' | 'failure' | 'pending'): { service: string; check: string; status: 'success' | 'failure' | 'pending'; output: string } => ({ service: 'web', check, status, output: '' })
-  for (const { name, given, expect } of [
-    { name: 'nothing known', given: {}, expect: [false, 'allocation', 'its allocation was not read yet'] },
-    { name: 'no check: one connection', given: { allocation: 'known', checks: [] }, expect: [false, 'connect', 'no connection was tried yet'] },
-    { name: 'nobody listens', given: { allocation: 'known', checks: [], connectFailure: 'connection refused' }, expect: [false, 'connect', 'a connection from this node failed: connection refused'] },
-    { name: 'no check, connected', given: { allocation: 'known', checks: [], connected: true }, expect: [true, 'nothing', ''] },
-    { name: 'a check without a result', given: { allocation: 'known', checks: ['up'] }, expect: [false, 'checks', "check 'up' has not passed yet: no result yet"] },
-    { name: 'a check that fails, even where it connects', given: { allocation: 'known', checks: ['up'], connected: true, results: [result('up', 'failure')] }, expect: [false, 'checks', "check 'up' has not passed yet: failure"] },
-    { name: 'a check that has passed', given: { allocation: 'known', checks: ['up'], passed: new Set(['up']), connected: true }, expect: [true, 'nothing', ''] },
-    { name: 'checks forbidden: one connection', given: { allocation: 'forbidden', checks: ['up'] }, expect: [false, 'connect', 'no connection was tried yet'] },
-  ] as const) {
-    test(name, () => {
-      const { ready, next, why } = judgeReadiness(facts(given))
-      assert.deepEqual([ready, next, why], expect)
-    })
-  }
-
-  test('each check must have passed once, not all at the same time; results of other services say nothing', () => {
-    let now = facts({ allocation: 'known', checks: ['a', 'b'], connected: true })
-    now = afterChecks(now, 'web', [result('a', 'success'), result('b', 'pending'), { ...result('b', 'success'), service: 'other' }])
-    assert.equal(judgeReadiness(now).ready, false)
-    now = afterChecks(now, 'web', undefined)
-    now = afterChecks(now, 'web', [result('a', 'failure'), result('b', 'success')])
-    assert.equal(judgeReadiness(now).ready, true)
-  })
-
-  test('of two results of one check that disagree neither counts', () => {
-    const now = afterChecks(facts({ allocation: 'known', checks: ['a'] }), 'web', [result('a', 'success'), result('a', 'failure')])
-    assert.deepEqual([...now.passed], [])
-  })
+  const look = (given: Partial<CheckPace>): number => checkPollMs({ ageMs: 0, waiting: 1, fleet: 1, here: false, untilRunMs: 0, ...given }, middle)
+  assert.deepEqual([0, 100_000, 200_000, 1e9].map((ageMs) => look({ ageMs })), [500, 500, 1000, 10_000])
+  assert.deepEqual([look({ untilRunMs: 5000 }), look({ untilRunMs: -5000 })], [4900, 500], 'nobody looks while no run can be over')
+  assert.deepEqual([1, 100, 3000].map((fleet) => look({ fleet })), [500, 500, 14_995], 'two hundred a second at one allocation from all nodes')
+  assert.equal(look({ fleet: 3000, here: true }), 500)
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KnownServices } from '#src/catalog/nomad/known-services.ts'
 import type { Listed, Registration } from '#src/catalog/nomad/registration.ts'
-import type { ServiceHint } from '#src/catalog/nomad/service-event.ts'
+import type { ServiceHint } from '#src/catalog/nomad/event-line.ts'
 
 const ours = (tags: readonly string[]): boolean => tags.some((tag) => tag.startsWith('serai.'))
 const listed = (name: string, tags = ['serai.host=a'], namespace = 'default'): Listed => ({ namespace, name, tags })

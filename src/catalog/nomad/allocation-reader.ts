@@ -2,6 +2,8 @@
 import type { Clock } from '#src/registry/clock.ts'
 import type { NomadFailure } from '#src/registry/nomad-answer.ts'
 import type { NomadClient } from '#src/registry/nomad-client.ts'
+import { readStatus } from './allocation-status.ts'
+import type { AllocationStatus } from './allocation-status.ts'
 import { readAllocation, readStub } from './check-definition.ts'
 import type { Allocation, JobDefinition } from './check-definition.ts'
 import { RateWindow } from './rate-window.ts'
@@ -40,6 +42,19 @@ export class AllocationReader {
     this.#client = client
     this.#clock = clock
     this.#signal = signal
+  }
+
+  /** As `find`, and what its job defines in any case. */
+  define(id: string, namespace: string): Promise<AllocationResult> {
+    return this.#read(id, namespace)
+  }
+
+  /** The state of all allocations of a namespace (`*`: of all), by pages; ends early when one cannot be read. */
+  async statuses(namespace: string, take: (status: AllocationStatus) => void): Promise<void> {
+    for await (const stub of this.#pages(namespace)) {
+      const status = readStatus(stub)
+      if (status !== undefined) take(status)
+    }
   }
 
   /** Never rejects; resolves with a failure when the signal aborts. */
@@ -104,15 +119,17 @@ export class AllocationReader {
   /** Resolves what it can of what is asked for; the rest is read one by one. */
   async #list(): Promise<void> {
     const namespaces = new Set(Array.from(this.#asked.values(), ({ namespace }) => namespace))
-    for (const namespace of namespaces) {
-      for (let token = ''; !this.#signal.aborted;) {
-        const query = { namespace, per_page: PAGE, task_states: 'false', ...(token === '' ? {} : { next_token: token }) }
-        const result = await this.#client.get({ call: 'allocations', path: '/v1/allocations', query, stale: true }, this.#signal)
-        if (!result.ok || !Array.isArray(result.body)) break
-        for (const each of result.body) this.#take(readStub(each))
-        token = result.nextToken
-        if (token === '') break
-      }
+    for (const namespace of namespaces) for await (const each of this.#pages(namespace)) this.#take(readStub(each))
+  }
+
+  async *#pages(namespace: string): AsyncGenerator<unknown, void, undefined> {
+    for (let token = ''; !this.#signal.aborted;) {
+      const query = { namespace, per_page: PAGE, task_states: 'false', ...(token === '' ? {} : { next_token: token }) }
+      const result = await this.#client.get({ call: 'allocations', path: '/v1/allocations', query, stale: true }, this.#signal)
+      if (!result.ok || !Array.isArray(result.body)) return
+      yield* result.body as unknown[]
+      token = result.nextToken
+      if (token === '') return
     }
   }
 
@@ -121,7 +138,7 @@ export class AllocationReader {
     if (stub === undefined || asked === undefined) return
     const definition = this.#definitions.get(versionKey(stub.namespace, stub.job, stub.jobVersion))
     // What Nomad has judged healthy in a deployment has passed its checks: of thousands of running instances no job needs to be read.
-    if (definition === undefined && stub.healthy !== true) {
+    if (definition === undefined && stub.status.healthy !== true) {
       this.#stubs.set(stub.id, stub)
       return
     }

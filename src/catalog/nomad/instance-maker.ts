@@ -7,6 +7,7 @@ import { instanceOf, placeOf, whereOf } from './meaning.ts'
 import type { Place } from './meaning.ts'
 import type { NodeReader } from './node-reader.ts'
 import type { Registration } from './registration.ts'
+import type { VanishedInstances } from './vanished-instances.ts'
 
 export interface Made {
   readonly instances: readonly Instance[]
@@ -16,12 +17,15 @@ export interface Made {
 interface Remembered extends Made {
   readonly of: KnownService
   readonly unsure: boolean
+  /** Those that are registered. */
+  readonly registered: readonly Instance[]
 }
 
 export interface InstanceMakerOptions {
   readonly gate: Gate
   readonly nodes: NodeReader
   readonly policy: AddressPolicy
+  readonly vanished: VanishedInstances
   /** What was not known of the service's nodes is known now. */
   onChange(id: ServiceId): void
 }
@@ -42,9 +46,9 @@ export class InstanceMaker {
 
   /** Forgets the services that are known no more. */
   forgetOthers(isKnown: (id: ServiceId) => boolean): void {
-    for (const [id, { instances }] of this.#made) {
+    for (const [id, { registered }] of this.#made) {
       if (isKnown(id)) continue
-      for (const instance of instances) this.#options.gate.forget(instance.id)
+      for (const instance of registered) this.#leave(id, instance)
       this.#made.delete(id)
       this.#changed.delete(id)
     }
@@ -60,8 +64,8 @@ export class InstanceMaker {
     for (const registration of known.registrations ?? []) this.#add(registration, unsure, known, instances, problems)
     for (const registration of known.held) this.#add(registration, true, known, instances, problems)
     const ids = new Set(instances.map(({ id }) => id))
-    for (const { id } of before?.instances ?? []) if (!ids.has(id)) this.#options.gate.forget(id)
-    const made = { of: known, unsure, instances, problems }
+    for (const instance of before?.registered ?? []) if (!ids.has(instance.id)) this.#leave(known.id, instance)
+    const made = { of: known, unsure, registered: instances, instances: [...instances, ...this.#options.vanished.of(known.id)], problems }
     this.#made.set(known.id, made)
     return made
   }
@@ -72,8 +76,14 @@ export class InstanceMaker {
       problems.push({ service: `${known.name}@nomad/${known.namespace}`, router: '', tag: '', reason: place.reason, where: whereOf(registration) })
     } else if (place.kind === 'at') {
       const { host, port } = place
+      this.#options.vanished.registered(registration.id, host, port)
       instances.push(instanceOf(registration, place, this.#options.gate.follow({ registration, host, port }), unsure))
     }
+  }
+
+  #leave(service: ServiceId, instance: Instance): void {
+    this.#options.gate.forget(instance.id)
+    this.#options.vanished.keep(service, instance)
   }
 
   #place(registration: Registration, id: ServiceId): Place {

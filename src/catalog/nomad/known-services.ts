@@ -1,7 +1,7 @@
 // What the catalog knows of Nomad's services: the last believed list and read of each. Pure, but for what it remembers.
 import { sameRegistration } from './registration.ts'
 import type { Listed, Registration } from './registration.ts'
-import type { ServiceHint } from './service-event.ts'
+import type { ServiceHint } from './event-line.ts'
 
 /** `namespace/name`; Nomad allows no slash in either. */
 export type ServiceId = string

@@ -2,7 +2,8 @@
 import { isIP } from 'node:net'
 import { parseAddress } from '#src/catalog/address.ts'
 import type { AddressPolicy } from '#src/upstream/address-policy.ts'
-import type { Instance, InstanceHealth } from '#src/catalog/catalog.ts'
+import type { Instance } from '#src/catalog/catalog.ts'
+import type { InstanceState } from './gate.ts'
 import type { Registration } from './registration.ts'
 
 /** What is known of the node that an instance runs on. */
@@ -38,12 +39,12 @@ const refused = (reason: string): Place => ({ kind: 'refused', reason })
 /** As the control plane wants it. */
 export function instanceOf(
   registration: Registration, { host, port }: { readonly host: string; readonly port: number },
-  state: { readonly health: InstanceHealth; readonly why: string }, unsure: boolean,
+  state: InstanceState, unsure: boolean,
 ): Instance {
   const { id, service, namespace, tags, createIndex, job } = registration
   return {
     id, service, namespace, host, port, tags, health: state.health, order: createIndex, where: whereOf(registration), job,
-    ...(state.why === '' ? {} : { why: state.why }),
+    ...(state.why === '' ? {} : { why: state.why, since: state.since }),
     ...(unsure ? { unsure: true } : {}),
     ...(isIP(host) === 0 ? { guarded: true } : {}),
   }

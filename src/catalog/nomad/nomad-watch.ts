@@ -1,25 +1,32 @@
 // One following of Nomad: lists, events and reads brought together into what is known, and that into readings.
 import type { AddressPolicy } from '#src/upstream/address-policy.ts'
-import type { FailureCause, Instance, Problem, Reading } from '#src/catalog/catalog.ts'
+import type { HealthKeys, HealthPolicy, Instance, ProbeSpec, Problem, Reading } from '#src/catalog/catalog.ts'
 import { backoffMs } from '#src/registry/backoff.ts'
 import { Bell } from '#src/registry/bell.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import type { FailureKind } from '#src/registry/nomad-answer.ts'
 import type { NomadClient } from '#src/registry/nomad-client.ts'
 import { AllocationReader } from './allocation-reader.ts'
+import { blindWords, causeOf, deafWords, listWords } from './catalog-words.ts'
+import { CheckLooks } from './check-looks.ts'
+import { Fleet } from './fleet.ts'
+import type { OwnAllocation } from './fleet.ts'
 import { Gate } from './gate.ts'
 import { InstanceMaker } from './instance-maker.ts'
 import { KnownServices, serviceId } from './known-services.ts'
 import type { ServiceId } from './known-services.ts'
 import { ListWatch } from './list-watch.ts'
-import type { BelievedList, ListState } from './list-watch.ts'
+import type { BelievedList } from './list-watch.ts'
 import { NodeReader } from './node-reader.ts'
+import { ProbeRounds } from './probe-rounds.ts'
 import { ReadQueue } from './read-queue.ts'
 import { readRegistrations } from './registration.ts'
+import { RestRounds } from './rest-rounds.ts'
 import { sameReading } from './same-reading.ts'
-import type { ServiceHint } from './service-event.ts'
+import type { ServiceHint } from './event-line.ts'
 import { StreamWatch } from './stream-watch.ts'
-import { sweepWaitMs } from './sweep.ts'
+import { shuffled, sweepWaitMs } from './sweep.ts'
+import { VanishedInstances } from './vanished-instances.ts'
 
 export interface NomadCatalogOptions {
   readonly client: NomadClient
@@ -31,8 +38,18 @@ export interface NomadCatalogOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
+  /** What decides about health where tags say nothing. */
+  readonly health: HealthPolicy
+  /** The allocation that the program runs in, if it is in a Nomad task. */
+  readonly own: OwnAllocation | undefined
+  /** What an instance's tags say of its health. */
+  keysOf(tags: readonly string[]): HealthKeys
+  /** An address of this machine. */
+  isHere(host: string): boolean
   /** Tries to connect once; '' when it succeeded, else why not. */
   connect(host: string, port: number): Promise<string>
+  /** Probes once; '' when it passes, else why not. */
+  probe(spec: ProbeSpec, host: string, port: number): Promise<string>
 }
 
 /** DESIGN section 6.3 and 6.4. */
@@ -58,7 +75,11 @@ export class NomadWatch {
   readonly #streams: readonly StreamWatch[]
   readonly #allocations: AllocationReader
   readonly #nodes: NodeReader
+  readonly #fleet: Fleet
   readonly #gate: Gate
+  readonly #probes: ProbeRounds
+  readonly #rest: RestRounds
+  readonly #vanished: VanishedInstances
   readonly #maker: InstanceMaker
   /** Services to be read before the first reading, with how often that failed. */
   readonly #first = new Map<ServiceId, number>()
@@ -80,15 +101,26 @@ export class NomadWatch {
     this.#signal = signal
     this.#services = new KnownServices(options.wants)
     this.#allocations = new AllocationReader(client, clock, signal)
+    this.#fleet = new Fleet({ client, clock, random, own: options.own, isHere: options.isHere })
+    const looks = new CheckLooks(client, clock, signal)
+    const probe = (spec: ProbeSpec, host: string, port: number): Promise<string> => options.probe(spec, host, port)
     this.#gate = new Gate({
-      client, clock, random, signal, allocations: this.#allocations,
+      clock, random, signal, looks, probe, allocations: this.#allocations, fleet: this.#fleet, policy: options.health,
+      keysOf: (tags) => options.keysOf(tags),
       connect: (host, port) => options.connect(host, port),
       onChange: ({ namespace, service }) => { this.#touch(serviceId(namespace, service)) },
       onSettled: () => { if (!this.#begun) this.#bell.ring() },
     })
     this.#nodes = new NodeReader(client, signal, () => clock.now())
+    this.#probes = new ProbeRounds({ gate: this.#gate, fleet: this.#fleet, clock, random, probe })
+    this.#rest = new RestRounds({ gate: this.#gate, fleet: this.#fleet, looks, allocations: this.#allocations, clock, random })
+    this.#vanished = new VanishedInstances({
+      clock, random, signal,
+      connect: (host, port) => options.connect(host, port),
+      onGone: (id) => { this.#touch(id) },
+    })
     this.#maker = new InstanceMaker({
-      gate: this.#gate, policy: options.policy, nodes: this.#nodes,
+      gate: this.#gate, vanished: this.#vanished, policy: options.policy, nodes: this.#nodes,
       onChange: (id) => { this.#touch(id) },
     })
     this.#lists = namespaces.map((namespace) => new ListWatch({
@@ -102,8 +134,12 @@ export class NomadWatch {
       client, clock, random, namespace,
       listIndex: () => this.#listOf(namespace)?.index ?? 0,
       onHint: (hint) => { this.#takeHint(hint) },
+      onStatus: (status) => { this.#gate.note(status) },
       onLive: (gap) => {
-        if (gap) this.#lookAtAll(namespace)
+        if (gap) {
+          this.#lookAtAll(namespace)
+          if (this.#begun) void this.#allocations.statuses(namespace, (status) => { this.#gate.note(status) })
+        }
         this.#bell.ring()
       },
       onEnd: () => {
@@ -124,13 +160,18 @@ export class NomadWatch {
     return this.#lists.reduce((sum, { names }) => sum + names, 0)
   }
 
+  /** Somebody was refused a connection there. */
+  suspect(host: string, port: number): void {
+    this.#gate.suspect(host, port)
+  }
+
   get errors(): number {
     return this.#readErrors + this.#lists.reduce((sum, { errors }) => sum + errors, 0)
   }
 
   async *readings(): AsyncGenerator<Reading, void, undefined> {
     const signal = this.#signal
-    const running = Promise.all([...this.#lists.map((list) => list.follow(signal)), this.#sweep(), this.#beginStreams()])
+    const running = Promise.all([...this.#lists.map((list) => list.follow(signal)), this.#sweep(), this.#beginStreams(), this.#fleet.follow(signal), this.#probes.follow(signal), this.#rest.follow(signal)])
     let given: Reading | undefined
     try {
       while (!signal.aborted) {
@@ -171,6 +212,7 @@ export class NomadWatch {
     if (restored) {
       this.#options.log.warn({ catalog: 'nomad', index }, 'the registry was restored from an older snapshot: what it does not know is kept for a minute')
       this.#hold()
+      this.#gate.forgetIndexes()
     }
     const { read, changed } = this.#services.applyList(listed, index, (each) => list.covers(each), this.#holding)
     for (const id of read) this.#want(id, 'changed')
@@ -305,8 +347,8 @@ export class NomadWatch {
   /** What is known as a reading; undefined: too little is known yet. */
   #readingNow(): Reading | undefined {
     const failing = this.#lists.filter(({ state }) => state.kind !== 'ok' && state.kind !== 'waiting')
-    const problems = failing.map(({ namespace, state }) => this.#problem(`namespace ${namespace}: ${wordsOf(state)}`))
-    const cause = causeOf(failing)
+    const problems = failing.map(({ namespace, state }) => this.#problem(`namespace ${namespace}: ${listWords(state)}`))
+    const cause = causeOf(failing.map(({ state }) => state))
     if (cause !== undefined && failing.length === this.#lists.length) return { kind: 'failed', problems, cause }
     if (!this.#isComplete()) return undefined
     const hidden = this.#lists.flatMap((list) => [...list.hidden])
@@ -319,6 +361,7 @@ export class NomadWatch {
       for (const instance of made.instances) instances.push(instance)
       for (const problem of made.problems) problems.push(problem)
     }
+    instances.push(...this.#vanished.ofOthers((id) => this.#services.get(id) !== undefined))
     const partly = cause ?? (hidden.length > 0 ? 'not allowed' : undefined)
     return { kind: 'read', instances, problems, ...(partly === undefined ? {} : { partly }) }
   }
@@ -342,39 +385,12 @@ export class NomadWatch {
 
   #rightsProblems(): Problem[] {
     const { namespaces } = this.#options
-    const blind = Array.from(this.#gate.forbidden, ([namespace, { reason }]) => this.#problem(
-      `namespace ${namespace}: allocations and checks may not be read (${reason}): instances are routed after one connection, whatever their checks say; the token needs read-job`))
-    const deaf = this.#streams.filter(({ state }) => state === 'refused').map(({ namespace, reason }) => this.#problem(
-      `namespace ${namespace}: ${reason}; until then changes are found by reading ${namespaces.length > 1 ? 'its' : 'the'} services one by one, at most ten a second`))
-    return [...blind, ...deaf]
+    const blind = Array.from(this.#gate.forbidden, ([namespace, { reason }]) => blindWords(namespace, reason))
+    const deaf = this.#streams.filter(({ state }) => state === 'refused').map(({ namespace, reason }) => deafWords(namespace, reason, namespaces.length > 1))
+    return [...blind, ...deaf].map((reason) => this.#problem(reason))
   }
 
   #problem(reason: string): Problem {
     return { service: '@nomad', router: '', tag: '', reason, where: this.#options.client.name }
   }
-}
-
-/** What problems say of a list that cannot be read. */
-function wordsOf(state: ListState): string {
-  if (!('reason' in state)) return state.kind
-  return state.kind === 'forbidden' ? `not allowed: ${state.reason}` : state.kind === 'busy' ? `too many connections or calls: ${state.reason}` : state.reason
-}
-
-/** Of several, a missing permission is what somebody has to act on. */
-function causeOf(failing: readonly ListWatch[]): FailureCause | undefined {
-  const kinds = failing.map(({ state }) => state.kind)
-  if (kinds.includes('forbidden')) return 'not allowed'
-  if (kinds.includes('garbage') || kinds.includes('missing')) return 'not understood'
-  return kinds.length > 0 ? 'unreachable' : undefined
-}
-
-/** In an order of its own on each node, so that a fleet spreads. */
-function shuffled<T>(items: T[], random: () => number): T[] {
-  for (let at = items.length - 1; at > 0; at--) {
-    const other = Math.floor(random() * (at + 1))
-    const [a, b] = [items[at]!, items[other]!]
-    items[at] = b
-    items[other] = a
-  }
-  return items
 }

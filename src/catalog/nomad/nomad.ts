@@ -19,6 +19,7 @@ export function createNomadCatalog(options: NomadCatalogOptions): Catalog {
       yield* watch.readings()
     },
     report: () => ({ confirmedAt: last.watch?.confirmedAt, listed: last.watch?.listed ?? 0, errors: last.watch?.errors ?? 0, calls: client.counts }),
+    suspect: (host, port) => { last.watch?.suspect(host, port) },
     async jobAge(namespace, job, signal) {
       const result = await client.get({ call: 'job', path: `/v1/job/${encodeURIComponent(job)}`, query: { namespace }, stale: true }, signal)
       return result.ok ? readJob(result.body)?.createIndex : undefined

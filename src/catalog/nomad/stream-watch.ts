@@ -3,8 +3,9 @@ import { backoffMs } from '#src/registry/backoff.ts'
 import { Bell } from '#src/registry/bell.ts'
 import type { Clock } from '#src/registry/clock.ts'
 import type { NomadClient } from '#src/registry/nomad-client.ts'
-import { LineSplitter, readEventLine } from './service-event.ts'
-import type { ServiceHint } from './service-event.ts'
+import type { AllocationStatus } from './allocation-status.ts'
+import { LineSplitter, readEventLine } from './event-line.ts'
+import type { ServiceHint } from './event-line.ts'
 import { FIRST_LINE_MS, hasGap, REPLAY_MS, SILENCE_MS } from './stream-rule.ts'
 
 export interface StreamWatchOptions {
@@ -16,6 +17,7 @@ export interface StreamWatchOptions {
   /** The index of the list that is believed: events above it are news. */
   readonly listIndex: () => number
   onHint(hint: ServiceHint): void
+  onStatus(status: AllocationStatus): void
   /** It has begun (again); `gap`: events may have been missed. */
   onLive(gap: boolean): void
   /** It is silent or has ended. */
@@ -83,7 +85,7 @@ export class StreamWatch {
     let lines = 0
     let replay: { settle(first: number | undefined): void } | undefined
     try {
-      const query = { topic: 'Service:*', namespace, index: from ?? this.#start }
+      const query = { topic: ['Service:*', 'Allocation:*'], namespace, index: from ?? this.#start }
       const stream = await client.open({ call: 'stream', path: '/v1/event/stream', query }, ended.signal)
       if (!stream.ok) {
         this.#end(stream.kind === 'forbidden' ? 'refused' : 'ended', stream.reason)
@@ -99,6 +101,7 @@ export class StreamWatch {
           if (line === undefined || line.index === 0) continue
           replay?.settle(line.index)
           this.#index = Math.max(this.#index ?? 0, line.index)
+          for (const status of line.statuses) this.#options.onStatus(status)
           for (const hint of line.hints) this.#options.onHint(hint)
         }
       }

@@ -15,3 +15,14 @@ export function sweepWaitMs(services: number, hurried: boolean, random: () => nu
   const pace = hurried ? (count <= MANY ? HURRY_MS : Math.max(HURRY_MS, LONG_ROUND_MS / count)) : Math.max(REST_MS, ROUND_MS / count)
   return pace * (0.5 + random())
 }
+
+/** In an order of its own on each node, so that a fleet spreads. */
+export function shuffled<T>(items: T[], random: () => number): T[] {
+  for (let at = items.length - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1))
+    const [a, b] = [items[at]!, items[other]!]
+    items[at] = b
+    items[other] = a
+  }
+  return items
+}

@@ -1,4 +1,6 @@
-// Reads the lines of Nomad's event stream: which services an event names, and what it says of them. Pure.
+// Reads the lines of Nomad's event stream: which services and allocations an event names, and what it says of them. Pure.
+import { readStatus } from './allocation-status.ts'
+import type { AllocationStatus } from './allocation-status.ts'
 import { isRecord, readRegistration } from './registration.ts'
 import type { Registration } from './registration.ts'
 
@@ -15,6 +17,8 @@ export interface ServiceHint {
 export interface EventLine {
   readonly index: number
   readonly hints: readonly ServiceHint[]
+  /** Of allocations: believed, as far as nothing newer is known of them. */
+  readonly statuses: readonly AllocationStatus[]
 }
 
 /** A heartbeat is `{}`. Topics and events that are not understood are left out: lists are the truth. */
@@ -28,7 +32,7 @@ export function readEventLine(line: string): EventLine | undefined {
   if (!isRecord(value)) return undefined
   const index = Number.isSafeInteger(value['Index']) ? (value['Index'] as number) : 0
   const events: readonly unknown[] = Array.isArray(value['Events']) ? value['Events'] : []
-  return { index, hints: events.flatMap((event) => hintOf(event, index)) }
+  return { index, hints: events.flatMap((event) => hintOf(event, index)), statuses: events.flatMap((event) => statusOf(event)) }
 }
 
 function hintOf(event: unknown, batchIndex: number): readonly ServiceHint[] {
@@ -40,6 +44,12 @@ function hintOf(event: unknown, batchIndex: number): readonly ServiceHint[] {
   // The type is that of the raft message, not of the change: a plan or an update of allocations removes, as recorded, and may one day do more.
   const change = event['Type'] === 'ServiceRegistration' ? 'registered' : event['Type'] === 'ServiceDeregistration' ? 'deregistered' : 'unknown'
   return [{ index, namespace, name, change, registration }]
+}
+
+function statusOf(event: unknown): readonly AllocationStatus[] {
+  if (!isRecord(event) || event['Topic'] !== 'Allocation' || !isRecord(event['Payload'])) return []
+  const status = readStatus(event['Payload']['Allocation'])
+  return status === undefined ? [] : [status]
 }
 
 /** The largest line that is waited for; one event holds one registration, a batch some thousand. */
