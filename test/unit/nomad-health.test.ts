@@ -146,7 +146,7 @@ describe('probes', () => {
       const rate = 1000 / every({ fleet, here: true }) + (fleet - 1) * 1000 / every({ fleet })
       assert.ok(rate <= 2, `${fleet} nodes: ${rate} a second`)
     }
-    assert.deepEqual([1, 100, 3000].map((fleet) => every({ fleet }, 10_000) / 1000), [10, 198, 5998])
+    assert.deepEqual([1, 100, 3000].map((fleet) => every({ fleet }, 10_000) / 1000), [9.5, 198, 5998])
     assert.equal(every({ here: true, probed: 1000 }), 20_000)
     assert.equal(every({ doubtful: true }, 10_000), 500)
   })

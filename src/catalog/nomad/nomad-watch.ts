@@ -112,7 +112,7 @@ export class NomadWatch {
       onSettled: () => { if (!this.#begun) this.#bell.ring() },
     })
     this.#nodes = new NodeReader(client, signal, () => clock.now())
-    this.#probes = new ProbeRounds({ gate: this.#gate, fleet: this.#fleet, clock, random, probe })
+    this.#probes = new ProbeRounds({ gate: this.#gate, looks, fleet: this.#fleet, clock, random, probe })
     this.#rest = new RestRounds({ gate: this.#gate, fleet: this.#fleet, looks, allocations: this.#allocations, clock, random })
     this.#vanished = new VanishedInstances({
       clock, random, signal,

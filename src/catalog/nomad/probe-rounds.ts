@@ -2,6 +2,7 @@
 import type { Clock } from '#src/registry/clock.ts'
 import { Bell } from '#src/registry/bell.ts'
 import type { ProbeSpec } from '#src/catalog/catalog.ts'
+import type { CheckLooks } from './check-looks.ts'
 import { DueQueue } from './due-queue.ts'
 import type { Fleet } from './fleet.ts'
 import type { Entry, Gate } from './gate.ts'
@@ -9,12 +10,15 @@ import { probeIntervalMs } from './probe-rule.ts'
 
 export interface ProbeRoundsOptions {
   readonly gate: Gate
+  readonly looks: CheckLooks
   readonly fleet: Fleet
   readonly clock: Clock
   readonly random: () => number
   probe(spec: ProbeSpec, host: string, port: number): Promise<string>
 }
 
+/** In a row. */
+const MOST_DOUBTS = 20
 const FOREVER_MS = 2_000_000_000
 
 export class ProbeRounds {
@@ -47,6 +51,15 @@ export class ProbeRounds {
     this.#bell.ring()
   }
 
+  /** A probe that stands for a check and fails on the instance's own node: its client knows, and is asked. One that never passes from here does not go on asking. */
+  async #doubt(entry: Entry): Promise<void> {
+    const { gate, fleet, looks } = this.#options
+    const { probe, rule, facts, state, ended, candidate: { host, registration: { namespace, allocation, node } } } = entry
+    if (probe?.derived !== true || rule.policy !== 'checks' || facts.allocation !== 'known' || state.health !== 'passing' || facts.probe.failures > MOST_DOUBTS || !fleet.isHere(node, host)) return
+    const look = await looks.look(namespace, allocation, ended.signal)
+    for (const each of gate.of(allocation)) gate.takeLook(each, look)
+  }
+
   #intervalMs(entry: Entry): number {
     const { fleet, random } = this.#options
     const { candidate: { registration: { node }, host }, facts: { probe: { failures, failing } } } = entry
@@ -71,6 +84,7 @@ export class ProbeRounds {
     void this.#options.probe(probe.spec, host, probe.spec.port === 0 ? port : probe.spec.port).then((why) => {
       if (ended.signal.aborted) return
       gate.takeProbe(entry, why)
+      if (why !== '') void this.#doubt(entry)
       again()
     })
   }

@@ -60,5 +60,5 @@ const AGAIN_MS = 500
 export function probeIntervalMs({ intervalMs }: ProbeSpec, { fleet, here, probed, doubtful }: { readonly fleet: number; readonly here: boolean; readonly probed: number; readonly doubtful: boolean }, random: () => number): number {
   const least = Math.max(here ? OWN_MS : OTHERS_MS * (fleet - 1), EACH_MS * probed)
   if (doubtful) return AGAIN_MS
-  return Math.max(intervalMs, least) * (0.9 + 0.2 * random())
+  return Math.max(intervalMs * (0.9 + 0.1 * random()), least * (0.9 + 0.2 * random()))
 }
