@@ -1,12 +1,10 @@
 // One request and its response: route, pick, attempt, forward, account. The life of a request (DESIGN section 3) in code.
 import type { Timed } from '#src/io/deadlines.ts'
 import { CHUNKED } from '#src/http1/body.ts'
-import { fieldValue } from '#src/http1/fields.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
-import type { OutgoingHead } from '#src/http1/response-text.ts'
 import type { ClientGone, Instead, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
-import { cells, countExchange, attemptResults, type AttemptResult } from '#src/observe/counters.ts'
+import { cells, countExchange } from '#src/observe/counters.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
 import type { ResponseSink, UpstreamFailure, UpstreamStream } from '#src/upstream/stream.ts'
@@ -17,19 +15,20 @@ import { answerFor, statusOf, type Reason } from './answers.ts'
 import { forwarding, trustedForwarding } from './forwarding.ts'
 import { grpcAnswer, grpcKindOf, grpcPatience, grpcTimeoutMs } from './grpc.ts'
 import { Base64Reader, grpcHead, GrpcWebReply } from './grpc-web.ts'
-import { cameByHttps, redirectToHttps } from './https-redirect.ts'
+import { HOLD_MS, successorOf, type Held } from './held.ts'
+import { answerInstead } from './https-redirect.ts'
 import { reasonOf, resultOf, statusWhenGone } from './outcomes.ts'
-import { outgoingHead } from './outgoing.ts'
+import { hstsFor, outgoingHead } from './outgoing.ts'
 import type { Plane } from './plane.ts'
 import { isIdempotent, mayRetry } from './retry.ts'
 import { requestLines, requestText } from './request-text.ts'
-import type { CompiledRoute } from './route.ts'
-import { Tunnel } from './tunnel.ts'
+import { countAttempt, type CompiledRoute } from './route.ts'
+import { isConnect, Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 
 const noEndpoints: readonly Endpoint[] = []
 
-export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, ExchangeFacts {
+export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed, ExchangeFacts {
   deadline = 0
   bucketTick = 0
   stream: ResponseStream
@@ -60,9 +59,10 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   #base64: Base64Reader | null = null
   #tunnel: Tunnel | null = null
   #upgrade = ''
-  #queued = false
-  /** When waiting for a connection ends, and when all of it does. The worker's clock. */
+  /** What it waits for, and until when; and when all of it ends. The worker's clock. */
+  #waiting: '' | 'connection' | 'table' = ''
   #queuedUntil = 0
+  #heldUntil = 0
   #endsAt = Number.POSITIVE_INFINITY
   #status = 0
   #reason: Reason | '' = ''
@@ -106,7 +106,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     if (route === undefined) return this.#refuse(plane.complete ? 'no_route' : 'not_ready')
     this.route = route
     route.service.cells[cells.inFlight]!++
-    if (route.refuse !== '') return this.#refuse(route.refuse === 'vanished' ? 'service_gone' : 'route_problem')
+    if (route.refuse !== '' && route.refuse !== 'vanished') return this.#refuse('route_problem')
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
     else if (isConnect(head)) return this.#refuse('upgrade_refused')
@@ -147,7 +147,6 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     this.stream = new GrpcWebReply(this.stream, kind === 'web text')
   }
 
-
   clientGone(reason: ClientGone): void {
     if (this.#over) return
     this.#cancelUpstream()
@@ -157,7 +156,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
 
   #attempt(route: CompiledRoute): void {
     const target = this.#plane.pick(route, this.tried, this.head, this.client, this.path)
-    if (target === undefined) return this.#refuse(this.#reason === '' ? 'no_endpoint' : this.#reason)
+    if (target === undefined) return this.#nobodyLeft(route, this.#reason === '' ? (route.refuse === 'vanished' ? 'service_gone' : 'no_endpoint') : this.#reason)
     this.endpoint = target.endpoint
     this.#queuedUntil = 0
     target.endpoint.inFlight++
@@ -172,7 +171,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
       this.#reason = 'overloaded'
       this.#attempt(route)
     } else if (got === 'queued') {
-      this.#queued = true
+      this.#waiting = 'connection'
       if (this.#queuedUntil === 0) this.#queuedUntil = this.#plane.clock() + this.#plane.settings.upstream.queueMs
       this.#arm()
     } else {
@@ -182,10 +181,40 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     }
   }
 
+  /** It fails for this reason, unless the next table names somebody in time. */
+  #nobodyLeft(route: CompiledRoute, reason: Reason): void {
+    const now = this.#plane.clock()
+    if (this.#heldUntil === 0) this.#heldUntil = now + HOLD_MS
+    if (reason === 'overloaded' || now >= this.#heldUntil || !this.#plane.held.add(this, route.service, now)) return this.#refuse(reason)
+    this.#waiting = 'table'
+    this.#reason = reason
+    this.#arm()
+  }
+
+  tableChanged(): void {
+    const route = this.route === null ? undefined : successorOf(this.route, this.#plane.table, this.head.host, this.path)
+    if (route === undefined) return
+    this.#stopWaiting()
+    this.route = route
+    this.#repeats = 0
+    this.#arm()
+    this.#attempt(route)
+  }
+
+  #stopWaiting(): void {
+    if (this.#waiting === 'table') this.#plane.held.delete(this)
+    if (this.#waiting === 'connection' && this.endpoint !== null) this.#plane.poolOf(this.endpoint).leaveQueue(this)
+    this.#waiting = ''
+  }
+
+  get #waitsUntil(): number {
+    return this.#waiting === '' ? Number.POSITIVE_INFINITY : this.#waiting === 'table' ? this.#heldUntil : this.#queuedUntil
+  }
+
   /** A place in the queue came up. */
   retry(): void {
     if (this.#over || this.endpoint === null || this.route === null) return
-    this.#queued = false
+    this.#waiting = ''
     this.#arm()
     this.#acquire(this.route, this.endpoint)
   }
@@ -213,7 +242,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     const { endpoint, route } = this
     if (this.#over || endpoint === null || route === null) return
     const stale = failure.kind === 'reset' && failure.stale
-    this.#countAttempt(resultOf[failure.kind])
+    countAttempt(this.route, resultOf[failure.kind])
     this.#plane.failed(endpoint, route.service, failure)
     this.#connection = null
     this.#opening = null
@@ -225,22 +254,14 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
       return
     }
     const decision = mayRetry({
-      kind: failure.kind,
-      stale,
-      untaken: failure.kind === 'reset' && failure.untaken,
-      method: this.head.method,
-      bodyWhole: this.#upload === null || this.#upload.whole,
-      repeats: this.#repeats,
-      allowedRepeats: route.policy.retryAttempts,
-      elapsedMs: this.#plane.clock() - this.startedAt,
-      retryTimeoutMs: route.policy.retryTimeoutMs,
+      kind: failure.kind, stale, untaken: failure.kind === 'reset' && failure.untaken, method: this.head.method, bodyWhole: this.#upload === null || this.#upload.whole,
+      repeats: this.#repeats, allowedRepeats: route.policy.retryAttempts, elapsedMs: this.#plane.clock() - this.startedAt, retryTimeoutMs: route.policy.retryTimeoutMs,
       staleRepeated: this.#staleRepeated,
     })
     this.#reason = reason
-    if (decision === 'no' || (decision === 'budgeted' && !this.#plane.mayRepeat(route.service.budget))) {
+    if (decision === 'no' || decision === 'spent' || (decision === 'budgeted' && !this.#plane.mayRepeat(route.service.budget))) {
       this.#giveUpEndpoint(endpoint)
-      this.#refuse(reason)
-      return
+      return decision === 'spent' ? this.#nobodyLeft(route, reason) : this.#refuse(reason)
     }
     if (stale && !this.#staleRepeated) {
       this.#staleRepeated = true // it says nothing about the endpoint: it may be asked again, by a new connection
@@ -264,11 +285,12 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     this.firstByteAt = this.#plane.clock()
     this.#status = head.status
     this.#upload?.forget()
-    this.#plane.answered(endpoint, route, head.status)
+    this.#plane.answered(endpoint, route, head.status, this.firstByteAt)
     if (head.status === 101) return this.#openTunnel(endpoint, head, bytes, from, to)
     const { source } = this.#connection!
     this.bytesOut += to - from
-    this.stream.respond(this.#outgoing(head), bytes, from, to, end, trailers, source)
+    const date = head.hasDate ? '' : this.#plane.dateField()
+    this.stream.respond(outgoingHead(head, this.head.method, date + debugField(this), hstsFor(this.stream.peer, this.#plane.hstsField)), bytes, from, to, end, trailers, source)
     if (end) this.#complete()
   }
 
@@ -280,38 +302,24 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
   }
 
   #openTunnel(endpoint: Endpoint, head: ResponseHead, bytes: Buffer, from: number, to: number): void {
-    const connection = this.#connection!
     this.#plane.deadlines.remove(this) // a tunnel has a time of its own
-    const tunnel = new Tunnel(this.#plane, this.stream, connection, endpoint, (reason) => {
+    const tunnel = new Tunnel(this.#plane, this.stream, this.#connection!, endpoint, (reason) => {
       this.bytesOut = tunnel.bytesDown
-      this.#countAttempt('ok')
+      countAttempt(this.route, 'ok')
       this.#finish(101, reason)
     })
     this.#tunnel = tunnel
-    connection.tunnel(tunnel.fromUpstream)
-    this.stream.tunnel(head.fields, head.upgrade, tunnel.fromClient)
-    if (to > from) tunnel.fromUpstream.data(bytes, from, to)
-  }
-
-  #outgoing(head: ResponseHead): OutgoingHead {
-    const date = head.hasDate ? '' : this.#plane.dateField()
-    const hsts = this.#hstsField !== '' && fieldValue(head.fields, 'strict-transport-security') === undefined ? this.#hstsField : ''
-    return outgoingHead(head, this.head.method, date + hsts + debugField(this))
-  }
-
-  /** Only over TLS (RFC 6797 7.2). */
-  get #hstsField(): string {
-    return this.stream.peer.tls === null ? '' : this.#plane.hstsField
+    tunnel.open(head, bytes, from, to)
   }
 
   #complete(): void {
-    this.#countAttempt('ok')
+    countAttempt(this.route, 'ok')
     if (this.endpoint !== null && this.route !== null) this.#plane.succeeded(this.endpoint, this.route, this.#status)
     this.#finish(this.#status, '')
   }
 
   expired(): void {
-    this.#breakOff(this.#queued && this.#queuedUntil <= this.#endsAt ? 'overloaded' : 'total_timeout')
+    this.#breakOff(this.#waitsUntil > this.#endsAt ? 'total_timeout' : this.#waiting === 'table' && this.#reason !== '' ? this.#reason : 'overloaded')
   }
 
   /** It ends here, with an answer of ours if there was none. */
@@ -324,26 +332,26 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
 
   #arm(): void {
     const { deadlines } = this.#plane
-    const until = this.#queued ? Math.min(this.#queuedUntil, this.#endsAt) : this.#endsAt
+    const until = Math.min(this.#waitsUntil, this.#endsAt)
     if (until === Number.POSITIVE_INFINITY) deadlines.disarm(this)
     else deadlines.arm(this, Math.max(0, until - this.#plane.clock()))
   }
 
   /** A listener that does not serve what it gets: false when this request is to be served all the same. */
   #insteadOfServing(instead: Exclude<Instead, ''>): boolean {
-    const { stream: { peer }, head } = this
-    if (instead === 'redirect' && peer.trusted && cameByHttps(head)) return false
-    if (instead === 'redirect' && head.host !== '') {
-      const { head: outgoing, body } = redirectToHttps(head, peer.redirectPort, this.#plane.dateField())
-      this.#finish(outgoing.status, '')
-      this.stream.answer(outgoing, body, false)
-    } else this.#refuse(instead === 'redirect' ? 'https_only' : 'plain_http')
+    const answer = answerInstead(instead, this.head, this.stream.peer, this.#plane)
+    if (typeof answer !== 'object') {
+      if (answer !== '') this.#refuse(answer)
+      return answer !== ''
+    }
+    this.#finish(answer.head.status, '')
+    this.stream.answer(answer.head, answer.body, false)
     return true
   }
 
   /** An answer of our own. */
   #refuse(reason: Reason): void {
-    const fields = this.#plane.dateField() + this.#hstsField + debugField(this)
+    const fields = this.#plane.dateField() + hstsFor(this.stream.peer, this.#plane.hstsField) + debugField(this)
     const { head, body } = this.#isGrpc || grpcKindOf(this.head) === 'grpc' ? grpcAnswer(reason, fields) : answerFor(reason, this.head.method, fields)
     this.bytesOut = head.bodiless ? 0 : body.length
     if (reason === 'overloaded') this.#plane.count('requests_refused_total', 1)
@@ -355,15 +363,10 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     const connection = this.#connection ?? this.#opening
     this.#connection = null
     this.#opening = null
-    if (this.#queued && this.endpoint !== null) this.#plane.poolOf(this.endpoint).leaveQueue(this)
-    this.#queued = false
+    this.#stopWaiting()
     if (connection === null) return
-    this.#countAttempt('aborted')
+    countAttempt(this.route, 'aborted')
     connection.cancel()
-  }
-
-  #countAttempt(result: AttemptResult): void {
-    if (this.route !== null) this.route.service.cells[cells.attempts + attemptResults.indexOf(result)]!++
   }
 
   /** It is not asked again for this request while another is left. */
@@ -395,6 +398,3 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Timed, Excha
     this.#connection = null
   }
 }
-
-/** It asks for a tunnel in the way of HTTP/2 (RFC 8441), which has no other answer than the tunnel, or none. */
-const isConnect = (head: RequestHead): boolean => head.version === '2.0' && head.upgrade !== ''

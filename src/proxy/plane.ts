@@ -26,6 +26,7 @@ import { Http2Pool } from '#src/upstream/http2-pool.ts'
 import { Pool, type EndpointPool, type UpstreamContext } from '#src/upstream/pool.ts'
 import type { Target } from '#src/upstream/target.ts'
 import type { Clock } from './clock.ts'
+import { HeldExchanges } from './held.ts'
 import { compileService, type CompileContext, type CompiledRoute, type CompiledService } from './route.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { Tunnel, TunnelHost } from './tunnel.ts'
@@ -59,6 +60,8 @@ export class Plane implements TunnelHost {
   readonly buffers: ReadBuffers
   readonly outboxes: Outboxes
   readonly tunnels = new Set<Tunnel>()
+  /** Exchanges that wait for the next table. */
+  readonly held = new HeldExchanges()
   readonly identities: Identities
   /** The line for responses over TLS, or ''. */
   hstsField = ''
@@ -166,6 +169,7 @@ export class Plane implements TunnelHost {
     this.complete = slice.complete
     this.#edges.counters[workerCell.revision] = slice.to
     this.#retireUnused()
+    this.held.tableChanged((error) => this.#edges.boundaryError(error))
     return true
   }
 
@@ -278,7 +282,8 @@ export class Plane implements TunnelHost {
     this.#recordFailure(endpoint, service, `${failure.kind}: ${failure.detail}`, failure.kind === 'connect')
   }
 
-  answered(endpoint: Endpoint, route: CompiledRoute, status: number): void {
+  answered(endpoint: Endpoint, route: CompiledRoute, status: number, now: number): void {
+    route.service.lately.answeredAt = now
     if (!route.policy.ejectStatuses.includes(status)) recordAnswer(endpoint)
     else if (mayEjectForStatus(route.service.serving, this.clock())) this.#recordFailure(endpoint, route.service, `status ${status}`, false)
   }

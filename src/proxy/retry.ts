@@ -20,8 +20,8 @@ export interface FailedAttempt {
   readonly staleRepeated: boolean
 }
 
-/** `budgeted` has to be paid from the service's budget. */
-export type RetryDecision = 'no' | 'free' | 'budgeted'
+/** `budgeted` has to be paid from the service's budget; `spent`: it could be repeated, but was often enough. */
+export type RetryDecision = 'no' | 'free' | 'budgeted' | 'spent'
 
 /** Methods whose repetition does what one does. */
 export const isIdempotent = (method: string): boolean =>
@@ -32,7 +32,7 @@ export function mayRetry(attempt: FailedAttempt): RetryDecision {
   if (attempt.elapsedMs >= attempt.retryTimeoutMs || !attempt.bodyWhole) return 'no'
   const left = attempt.repeats < attempt.allowedRepeats
   // No octet of the request has left this machine, so nobody can have acted on it.
-  if (attempt.kind === 'connect' || (attempt.kind === 'reset' && attempt.untaken)) return left ? 'free' : 'no'
+  if (attempt.kind === 'connect' || (attempt.kind === 'reset' && attempt.untaken)) return left ? 'free' : attempt.allowedRepeats > 0 ? 'spent' : 'no'
   if (attempt.kind !== 'reset' || !isIdempotent(attempt.method)) return 'no'
   // Closing an idle connection is the upstream's right: it says nothing about its health.
   if (attempt.stale && !attempt.staleRepeated) return attempt.allowedRepeats > 0 ? 'free' : 'no'

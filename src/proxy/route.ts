@@ -3,6 +3,7 @@ import { isHttp2, type Refusal, type RoutePolicy, type Service } from '#src/snap
 import { balancerOf, type Balancer } from '#src/upstream/balance.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 import { createTargetSet, type TargetSet } from '#src/upstream/target.ts'
+import { attemptResults, cells, type AttemptResult } from '#src/observe/counters.ts'
 import { routeText } from '#src/observe/access-record.ts'
 import type { Entry } from '#src/routing/table.ts'
 import { flat } from './flat.ts'
@@ -26,6 +27,8 @@ export interface CompiledService {
   readonly serving: readonly Endpoint[]
   /** Outlives the table: a change of routes must not refill it. */
   readonly budget: RetryBudget
+  /** When an endpoint began to answer last, by the worker's clock; outlives the table too. */
+  readonly lately: { answeredAt: number }
 }
 
 export interface CompiledRoute {
@@ -60,6 +63,7 @@ export function compileService(service: Service, before: CompiledService | undef
     endpoints,
     serving: endpoints.filter((_, index) => service.endpoints[index]!.reserve === undefined),
     budget: before?.budget ?? new RetryBudget(context.retryBudget.ratio, context.retryBudget.floorPerSecond, context.now),
+    lately: before?.lately ?? { answeredAt: Number.NEGATIVE_INFINITY },
   }
   // Most routes of a service have the same endpoints: they share one set, and with it one round-robin.
   const sets = new Map<string, TargetSet>()
@@ -77,4 +81,9 @@ export function compileService(service: Service, before: CompiledService | undef
     value: { service: compiled, router: route.router, refuse: route.refuse, targets: targetsOf(route.endpoints), policy: route.policy, logged: flat(routeText(service.key, route.router)) },
   }))
   return { service: compiled, entries }
+}
+
+/** Counts an attempt of an exchange that has a route. */
+export function countAttempt(route: CompiledRoute | null, result: AttemptResult): void {
+  if (route !== null) route.service.cells[cells.attempts + attemptResults.indexOf(result)]!++
 }

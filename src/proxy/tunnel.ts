@@ -1,4 +1,6 @@
 // A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
+import type { RequestHead } from '#src/http1/request-head.ts'
+import type { ResponseHead } from '#src/http1/response-head.ts'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
 import type { UpstreamStream, UpstreamTunnelSink } from '#src/upstream/stream.ts'
@@ -35,6 +37,13 @@ export class Tunnel implements Timed {
     this.#over = over
     host.tunnels.add(this)
     host.deadlines.arm(this, host.settings.tunnel.idleMs)
+  }
+
+  /** Answers the client's wish; `bytes[from, to)` came behind the upstream's agreement. */
+  open({ fields, upgrade }: ResponseHead, bytes: Buffer, from: number, to: number): void {
+    this.#connection.tunnel(this.fromUpstream)
+    this.#stream.tunnel(fields, upgrade, this.fromClient)
+    if (to > from) this.fromUpstream.data(bytes, from, to)
   }
 
   /** What the client's connection tells. */
@@ -92,3 +101,6 @@ export class Tunnel implements Timed {
     if (!this.#removed) this.#host.deadlines.arm(this, this.#host.settings.tunnel.idleMs)
   }
 }
+
+/** It asks for a tunnel in the way of HTTP/2 (RFC 8441), which has no other answer than the tunnel, or none. */
+export const isConnect = (head: RequestHead): boolean => head.version === '2.0' && head.upgrade !== ''

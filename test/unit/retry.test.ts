@@ -15,7 +15,8 @@ const table: readonly { readonly name: string; readonly given: Partial<FailedAtt
     { name: `${method}, reset before the kernel took an octet`, given: { method, untaken: true }, expect: 'free' as const },
     { name: `${method}, untaken on a pooled connection`, given: { method, untaken: true, stale: true }, expect: 'free' as const },
   ]),
-  { name: 'not connected, all repeats used', given: { kind: 'connect', repeats: 2 }, expect: 'no' },
+  { name: 'not connected, all repeats used', given: { kind: 'connect', repeats: 2 }, expect: 'spent' },
+  { name: 'untaken, all repeats used', given: { untaken: true, repeats: 2 }, expect: 'spent' },
   { name: 'not connected, none allowed', given: { kind: 'connect', allowedRepeats: 0 }, expect: 'no' },
   // The request was sent and nothing came back.
   ...['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'].flatMap((method) => [
@@ -48,7 +49,7 @@ for (const { name, given, expect } of table) {
 }
 
 test('over the whole space: what may not be repeated never is', (t) => {
-  const counts = { no: 0, free: 0, budgeted: 0 }
+  const counts = { no: 0, free: 0, budgeted: 0, spent: 0 }
   const booleans = [false, true]
   for (const kind of ['connect', 'reset', 'malformed', 'head timeout', 'body timeout'] as const) {
     for (const method of ['GET', 'POST']) for (const stale of booleans) for (const untaken of booleans) for (const bodyWhole of booleans) {
@@ -63,5 +64,5 @@ test('over the whole space: what may not be repeated never is', (t) => {
       }
     }
   }
-  t.diagnostic(`mayRetry over ${counts.no + counts.free + counts.budgeted} attempts: no ${counts.no}, free ${counts.free}, budgeted ${counts.budgeted}`)
+  t.diagnostic(`mayRetry over ${counts.no + counts.free + counts.budgeted + counts.spent} attempts: no ${counts.no}, free ${counts.free}, budgeted ${counts.budgeted}, spent ${counts.spent}`)
 })
