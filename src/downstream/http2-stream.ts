@@ -11,6 +11,7 @@ import { parsePriority } from '#src/http2/priority.ts'
 import { readTrailers, type Http2Request } from '#src/http2/request-fields.ts'
 import type { Session } from '#src/http2/session.ts'
 import type { Stream, StreamOwner } from '#src/http2/stream.ts'
+import { BUSY_BYTES } from '#src/http2/streams.ts'
 import type { DownstreamContext } from './http1.ts'
 import type { ClientGone, Peer, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
@@ -41,6 +42,8 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   /** A call of gRPC, whose client may be silent. */
   #isCall = false
   #lastSent = 0
+  /** On all streams of the connection, when that was last looked at. */
+  #lastReceived = 0
 
   constructor(connection: StreamHome, stream: Stream) {
     this.#connection = connection
@@ -65,7 +68,10 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     const sink = context.handle(this, head, nothing, 16, 16, end, '')
     if (this.#stream.over || this.#responseBegun) return
     this.#sink = sink
-    if (!this.#bodyDone && this.#tunnel === null) context.deadlines.arm(this, context.bodyMs)
+    if (!this.#bodyDone && this.#tunnel === null) {
+      this.#lastReceived = this.#connection.session.streams.received
+      context.deadlines.arm(this, context.bodyMs)
+    }
   }
 
   /** A head that cannot be used, but can be answered. */
@@ -144,7 +150,11 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
       if (stream.sent === this.#lastSent) return this.#breakOff('client_write_timeout', 0)
       this.#lastSent = stream.sent
     } else if (this.#bodyDone) return
-    else if (!stream.held && !this.#mayPause) return this.#breakOff('client_body_timeout', 408)
+    else if (!stream.held && !this.#mayPause) {
+      const { received } = this.#connection.session.streams
+      if (received - this.#lastReceived < BUSY_BYTES) return this.#breakOff('client_body_timeout', 408)
+      this.#lastReceived = received
+    }
     deadlines.arm(this, bodyMs)
   }
 

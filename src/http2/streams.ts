@@ -22,7 +22,12 @@ export interface StreamsOptions {
 /** A frame of DATA this long is work that is useful; shorter ones are what tiny windows make of us. */
 export const USEFUL = 256
 
+/** A peer that sends this much on others while one stream waits is not slow: it has one connection for all of them, and chooses. */
+export const BUSY_BYTES = 16_384
+
 export class Streams implements StreamHost {
+  /** Octets of DATA that the peer has sent so far, on all streams. */
+  received = 0
   readonly open = new Map<number, Stream>()
   readonly blocked = new Set<Stream>()
   sendWindow = DEFAULT_WINDOW
@@ -78,6 +83,7 @@ export class Streams implements StreamHost {
 
   /** Takes DATA off the connection's window; false when it is more than that. */
   takeWindow(size: number): boolean {
+    this.received += size
     return (this.#recvWindow -= size) >= 0
   }
 

@@ -10,6 +10,7 @@ import { readTrailers } from '#src/http2/request-fields.ts'
 import { readResponse } from '#src/http2/response-fields.ts'
 import type { Session } from '#src/http2/session.ts'
 import type { Stream, StreamOwner } from '#src/http2/stream.ts'
+import { BUSY_BYTES } from '#src/http2/streams.ts'
 import type { ResponseSink, UpstreamFailure, UpstreamRequest, UpstreamStream, UpstreamTunnelSink } from './stream.ts'
 
 /** The connection of an attempt. */
@@ -52,6 +53,8 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   #length = -1
   #received = 0
   #lastSent = -1
+  /** On all streams of the connection, when that was last looked at. */
+  #lastReceived = 0
 
   constructor(home: AttemptHome, sink: ResponseSink) {
     this.#home = home
@@ -243,7 +246,12 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     } else if (this.#phase === 'head') this.#late('head timeout', 'no response head in time')
     else if (this.#phase !== 'body') return
     else if (stream.held) this.#home.deadlines.arm(this, request.bodyTimeoutMs) // a client that does not read is not the upstream's fault
-    else this.#late('body timeout', 'no octet of the body in time')
+    else {
+      const { received } = this.#home.session.streams
+      if (received - this.#lastReceived < BUSY_BYTES) return this.#late('body timeout', 'no octet of the body in time')
+      this.#lastReceived = received
+      this.#home.deadlines.arm(this, request.bodyTimeoutMs)
+    }
   }
 
   #late(kind: 'head timeout' | 'body timeout', detail: string): void {

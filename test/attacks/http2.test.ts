@@ -144,6 +144,20 @@ suite('slowness', () => {
     assert.equal(await client.over(3), -1)
   })
 
+  test('a body that waits while its client sends others is not late; when it sends nothing any more, it is', async () => {
+    await using client = await connectHttp2(plane.port)
+    client.send(frame('HEADERS', 4, 1, post('/', 'silent.example.org', ['content-length', '2'])))
+    client.send(frame('HEADERS', 4, 3, post('/', 'silent.example.org', ['content-length', '10000000'])))
+    for (let piece = 0; piece < 6; piece++) {
+      client.send(frame('DATA', 0, 3, Buffer.alloc(16_384)))
+      const due = performance.now() + 200
+      await until(() => performance.now() >= due, { what: 'half of the deadline' })
+    }
+    assert.equal(client.heads.get(1), undefined, 'after three times its deadline')
+    await client.over(1)
+    assert.equal(client.heads.get(1)?.[0]?.[':status'], '408')
+  })
+
   test('a peer that asks and does not read is cut off, whatever we owe it', async () => {
     const large = await startBackend({ respond: `HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n${'x'.repeat(3_000_000)}`, record: false })
     plane.publish([service('flood', [large.address])])
