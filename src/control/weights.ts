@@ -12,8 +12,10 @@ const SUM = 10_000
  */
 export function weightsOf(carriers: readonly Carrier[]): ReadonlyMap<string, number> {
   const own = ({ tags }: Carrier): number => tags.service.weight ?? NORMAL
-  const ready = [...new Map(carriers.filter((carrier) => carrier.ready).map((carrier) => [carrier.address, carrier])).values()]
-  const weights = new Map(carriers.map((carrier) => [carrier.address, own(carrier)]))
+  // Of several at one address the newest ready one counts, and carriers come newest first.
+  const counting = new Map([...carriers].reverse().sort((a, b) => Number(a.ready) - Number(b.ready)).map((carrier) => [carrier.address, carrier]))
+  const ready = [...counting.values()].filter((carrier) => carrier.ready)
+  const weights = new Map(Array.from(counting, ([address, carrier]) => [address, own(carrier)]))
   const shared = Map.groupBy(ready.filter(({ tags }) => tags.service.share !== undefined), ({ tags }) => tags.service.share!)
   if (shared.size === 0) return weights
   const spread = (members: readonly Carrier[], percent: number): void => {

@@ -56,6 +56,32 @@ describe('one route, many instances', () => {
     assert.equal(result.complete, true)
   })
 
+  test('those that fail or leave are in reserve, unless another instance at their address is ready', () => {
+    const [service] = assembled([
+      instance(1), instance(2, undefined, { health: 'unhealthy' }), instance(3, undefined, { health: 'leaving' }), instance(4, undefined, { health: 'pending' }),
+      instance(5, undefined, { id: 'old', health: 'leaving' }), instance(5),
+    ]).services.values()
+    assert.deepEqual(service?.endpoints.map(({ port, reserve = 'none' }) => `${port} ${reserve}`), ['1 none', '2 panic', '3 last', '5 none'])
+  })
+
+  describe('shares of the traffic', () => {
+    const web = 'serai.host=a.example.org'
+    const shares = (...instances: readonly Instance[]): string => {
+      const [service] = assembled(instances).services.values()
+      const sum = service!.endpoints.reduce((total, { weight, reserve }) => total + (reserve === undefined ? weight : 0), 0)
+      return service!.endpoints.map(({ port, weight }) => `${port}: ${Math.round((1000 * weight) / sum) / 10}`).join(', ')
+    }
+    for (const { name, instances, expect } of [
+      { name: 'one canary beside three', instances: () => [instance(1), instance(2), instance(3), instance(4, `${web} serai.share=10%`)], expect: '1: 30, 2: 30, 3: 30, 4: 10' },
+      { name: 'two canaries together', instances: () => [instance(1), instance(2, `${web} serai.share=10%`), instance(3, `${web} serai.share=10%`)], expect: '1: 90, 2: 5, 3: 5' },
+      { name: 'by their weights', instances: () => [instance(1), instance(2, `${web} serai.weight=300`), instance(3, `${web} serai.share=20% serai.weight=3`), instance(4, `${web} serai.share=20% serai.weight=1`)], expect: '1: 20, 2: 60, 3: 15, 4: 5' },
+      { name: 'only ready ones count', instances: () => [instance(1), instance(2, undefined, { health: 'pending' }), instance(3, `${web} serai.share=25%`)], expect: '1: 75, 3: 25' },
+      { name: 'a canary that is not ready takes nothing', instances: () => [instance(1), instance(2, `${web} serai.share=25%`, { health: 'pending' })], expect: '1: 100' },
+      { name: 'only canaries are left', instances: () => [instance(1, `${web} serai.share=5%`), instance(2, `${web} serai.share=15%`)], expect: '1: 25, 2: 75' },
+      { name: 'a hundred beside one', instances: () => [...Array.from({ length: 3 }, (_, at) => instance(at + 1)), instance(9, `${web} serai.share=1%`)], expect: '1: 33, 2: 33, 3: 33, 9: 1' },
+    ]) test(name, () => { assert.equal(shares(...instances()), expect) })
+  })
+
   test('without a ready instance it stays, to answer 503', () => {
     assert.deepEqual(routesOf(assembled([instance(1, undefined, { health: 'critical' })])), ['a.example.org/ -> web: '])
   })

@@ -6,6 +6,8 @@ import { mayHaveRestarted } from './allocation-status.ts'
 import type { AllocationStatus } from './allocation-status.ts'
 import { checksOf } from './check-definition.ts'
 import type { CheckLooks, Look } from './check-looks.ts'
+import type { Candidate, Entry, InstanceState } from './followed-instance.ts'
+import { versionOf } from './followed-instance.ts'
 import type { Fleet } from './fleet.ts'
 import { checkPollMs, connectRetryMs } from './gate-pace.ts'
 import { afterChecks, afterRenewal, afterStatus, judgeHealth, unknownFacts } from './health-rule.ts'
@@ -13,13 +15,6 @@ import type { HealthRule, InstanceFacts, NextStep } from './health-rule.ts'
 import { afterProbe, deriveProbe, plainProbe } from './probe-rule.ts'
 import type { Registration } from './registration.ts'
 import { runOf } from './run-forecast.ts'
-
-/** A registered instance and where it is reached. */
-export interface Candidate {
-  readonly registration: Registration
-  readonly host: string
-  readonly port: number
-}
 
 export interface GateOptions {
   readonly allocations: AllocationReader
@@ -39,40 +34,6 @@ export interface GateOptions {
   onSettled(): void
   /** The state of an instance has changed. */
   onChange(registration: Registration): void
-}
-
-export interface InstanceState {
-  readonly health: InstanceHealth
-  readonly why: string
-  /** Wall clock, milliseconds. */
-  readonly since: number
-}
-
-/** What is followed of one instance. */
-export interface Entry {
-  candidate: Candidate
-  rule: HealthRule
-  facts: InstanceFacts
-  state: InstanceState
-  /** How it is probed; undefined: not at all (as yet). */
-  probe: { readonly spec: ProbeSpec; readonly derived: boolean } | undefined
-  /** The rounds of probes have it. */
-  inRounds: boolean
-  /** Since when it is waited for. */
-  since: number
-  /** When the results of its checks were asked for last. */
-  lookedAt: number
-  /** When the run that they are from may have been, at the latest and at the earliest; undefined: none was seen to happen. */
-  run: { readonly after: number; readonly before: number } | undefined
-  /** Something is being found out about it. */
-  running: boolean
-  /** Ends its pause. */
-  nap: AbortController | undefined
-  /** It was looked at once, to its first wait. */
-  tried: boolean
-  /** What is known of it will be told in a moment. */
-  telling: boolean
-  readonly ended: AbortController
 }
 
 const CONNECTS_AT_ONCE = 64
@@ -144,7 +105,7 @@ export class Gate {
     const facts = { ...unknownFacts, status: sibling?.facts.status }
     const { health, why } = judgeHealth(facts, rule)
     const entry: Entry = {
-      candidate, rule, facts, probe: undefined, inRounds: false, state: { health, why, since: clock.wall() }, since: clock.now(), lookedAt: clock.now(), run: undefined,
+      candidate, rule, facts, version: '', probe: undefined, inRounds: false, state: { health, why, since: clock.wall() }, since: clock.now(), lookedAt: clock.now(), run: undefined,
       running: false, nap: undefined, tried: false, telling: false, ended: new AbortController(),
     }
     this.#entries.set(registration.id, entry)
@@ -222,11 +183,16 @@ export class Gate {
     if (probe !== undefined) this.#learn(entry, { ...facts, probe: afterProbe(facts.probe, probe.spec, probe.derived, why) })
   }
 
-  /** What its job defines, read by a round. */
+  /** What its job defines, read by a round: it is known of all of the same version then. */
   takeDefinition(entry: Entry, result: AllocationResult): void {
     if (!result.ok || result.definition === undefined) return
-    this.#learn(entry, { ...entry.facts, checks: checksOf(result.definition, result.allocation.group, entry.candidate.registration.service) })
-    this.#chooseProbe(entry)
+    const { definition, allocation } = result
+    entry.version = versionOf(allocation)
+    for (const each of this.#entries.values()) {
+      if (each.version !== entry.version || (each !== entry && each.facts.checks !== undefined)) continue
+      this.#learn(each, { ...each.facts, checks: checksOf(definition, allocation.group, each.candidate.registration.service) })
+      this.#chooseProbe(each)
+    }
   }
 
   #ruleOf({ tags }: Registration): HealthRule {
@@ -343,7 +309,9 @@ export class Gate {
     if (entry.ended.signal.aborted) return 0
     if (result.ok) {
       this.#forbidden.delete(namespace)
-      const { allocation: { status, group }, definition } = result
+      const { allocation, definition } = result
+      const { status, group } = allocation
+      entry.version = versionOf(allocation)
       const judgedHealthy = entry.facts.judgedHealthy || (!renewed && status.healthy === true)
       this.#learn(entry, { ...afterStatus(entry.facts, status), allocation: 'known', judgedHealthy, ...(definition === undefined ? {} : { checks: checksOf(definition, group, service) }) })
       this.#chooseProbe(entry)

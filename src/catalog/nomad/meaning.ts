@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { parseAddress } from '#src/catalog/address.ts'
 import type { AddressPolicy } from '#src/upstream/address-policy.ts'
 import type { Instance } from '#src/catalog/catalog.ts'
-import type { InstanceState } from './gate.ts'
+import type { InstanceState } from './followed-instance.ts'
 import type { Registration } from './registration.ts'
 
 /** What is known of the node that an instance runs on. */

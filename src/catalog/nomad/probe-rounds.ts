@@ -5,7 +5,8 @@ import type { ProbeSpec } from '#src/catalog/catalog.ts'
 import type { CheckLooks } from './check-looks.ts'
 import { DueQueue } from './due-queue.ts'
 import type { Fleet } from './fleet.ts'
-import type { Entry, Gate } from './gate.ts'
+import type { Entry } from './followed-instance.ts'
+import type { Gate } from './gate.ts'
 import { probeIntervalMs } from './probe-rule.ts'
 
 export interface ProbeRoundsOptions {

@@ -3,7 +3,8 @@ import type { Clock } from '#src/registry/clock.ts'
 import type { AllocationReader } from './allocation-reader.ts'
 import type { CheckLooks } from './check-looks.ts'
 import type { Fleet } from './fleet.ts'
-import type { Entry, Gate } from './gate.ts'
+import type { Entry } from './followed-instance.ts'
+import type { Gate } from './gate.ts'
 
 export interface RestRoundsOptions {
   readonly gate: Gate

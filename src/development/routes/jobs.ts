@@ -6,7 +6,7 @@ import { blocking } from '#src/development/http/blocking.ts'
 import { isPage, pageOf } from '#src/development/http/page.ts'
 import type { ApiRequest } from '#src/development/http/request.ts'
 import type { Evaluation } from '#src/development/schedule/operations.ts'
-import { deploymentJson, jobStubJson } from '#src/development/state/answers.ts'
+import { deploymentJson, jobStubJson, jobSummaryJson } from '#src/development/state/answers.ts'
 import { jobKey } from '#src/development/state/rows.ts'
 
 /** `GET /v1/jobs`: needs list-jobs, which read-job does not include. */
@@ -42,6 +42,21 @@ export function readJob(request: ApiRequest): Promise<Answer> | Answer {
     answer: () => {
       const job = row()
       return job === undefined ? text(404, 'job not found', { index: index() }) : json(job, { index: index() })
+    },
+  })
+}
+
+/** `GET /v1/job/:id/summary`: how many allocations of each group are in which state. */
+export function readJobSummary(request: ApiRequest): Promise<Answer> | Answer {
+  const { path: [, id = ''], namespace, caller, cluster: { store } } = request
+  if (!caller.may(namespace, 'read-job')) return DENIED
+  const index = (): number => Math.max(store.indexOf('allocations'), store.get('jobs', jobKey(namespace, id))?.ModifyIndex ?? 0)
+  return blocking(request, {
+    watch: ['allocations', `jobs/${jobKey(namespace, id)}`],
+    index,
+    answer: () => {
+      const job = store.get('jobs', jobKey(namespace, id))
+      return job === undefined ? text(404, 'job not found', { index: index() }) : json(jobSummaryJson(job, store.allocationsOf(namespace, id), index()), { index: index() })
     },
   })
 }

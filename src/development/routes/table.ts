@@ -3,7 +3,7 @@ import type { Handler } from '#src/development/http/request.ts'
 import { listAllocations, listJobAllocations, readAllocation, readChecks, restartAllocation, stopAllocation } from './allocations.ts'
 import { collectGarbage, deleteNamespace, drainNode, listNamespaces, listNodes, listRegions, putNamespace, readAgent, readHealth, readLeader, readNode, readOwnToken } from './cluster.ts'
 import { failDeployment, listDeployments, promoteDeployment, readDeployment } from './deployments.ts'
-import { deregisterJob, listJobDeployments, listJobs, readJob, registerJob, scaleJob } from './jobs.ts'
+import { deregisterJob, listJobDeployments, listJobs, readJob, readJobSummary, registerJob, scaleJob } from './jobs.ts'
 import { listServices, readAllocationServices, readJobServices, readService } from './services.ts'
 
 export interface Route {
@@ -36,6 +36,7 @@ const routes: readonly Route[] = [
   route('DELETE', 'job/*', deregisterJob),
   route('GET', 'job/*/allocations', listJobAllocations),
   route('GET', 'job/*/services', readJobServices),
+  route('GET', 'job/*/summary', readJobSummary),
   route('GET', 'job/*/deployments', listJobDeployments),
   route('POST PUT', 'job/*/scale', scaleJob),
   route('GET', 'deployments', listDeployments),

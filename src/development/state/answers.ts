@@ -118,8 +118,8 @@ export function deploymentJson({ id, namespace, job, status, description, groups
   }
 }
 
-/** An element of `/v1/jobs`; `changed` is the index of the last change to its allocations. */
-export function jobStubJson(job: Job, allocations: readonly Allocation[]): object {
+/** `/v1/job/:id/summary`. */
+export function jobSummaryJson(job: Job, allocations: readonly Allocation[], index: number): object {
   const count = (group: string, matches: (allocation: Allocation) => boolean): number => allocations.filter((each) => each.group === group && matches(each)).length
   const summary = (group: string): object => ({
     Queued: 0,
@@ -131,16 +131,21 @@ export function jobStubJson(job: Job, allocations: readonly Allocation[]): objec
     Unknown: count(group, ({ client }) => client === 'unknown'),
   })
   return {
+    JobID: job.ID,
+    Namespace: job.Namespace,
+    Summary: Object.fromEntries(job.TaskGroups.map(({ Name }) => [Name, summary(Name)])),
+    Children: { Pending: 0, Running: 0, Dead: 0 },
+    CreateIndex: job.CreateIndex,
+    ModifyIndex: index,
+  }
+}
+
+/** An element of `/v1/jobs`; `changed` is the index of the last change to its allocations. */
+export function jobStubJson(job: Job, allocations: readonly Allocation[]): object {
+  return {
     ID: job.ID, ParentID: '', Name: job.Name, Namespace: job.Namespace, Datacenters: job.Datacenters, NodePool: job['NodePool'], Multiregion: null, Type: job.Type, Priority: job.Priority,
     Periodic: false, ParameterizedJob: false, Stop: job.Stop, Status: job.Status, StatusDescription: '',
-    JobSummary: {
-      JobID: job.ID,
-      Namespace: job.Namespace,
-      Summary: Object.fromEntries(job.TaskGroups.map(({ Name }) => [Name, summary(Name)])),
-      Children: { Pending: 0, Running: 0, Dead: 0 },
-      CreateIndex: job.CreateIndex,
-      ModifyIndex: Math.max(job.CreateIndex, ...allocations.map(({ modifyIndex }) => modifyIndex)),
-    },
+    JobSummary: jobSummaryJson(job, allocations, Math.max(job.CreateIndex, ...allocations.map(({ modifyIndex }) => modifyIndex))),
     CreateIndex: job.CreateIndex, ModifyIndex: job.ModifyIndex, JobModifyIndex: job.JobModifyIndex, SubmitTime: job.SubmitTime,
   }
 }
