@@ -15,8 +15,8 @@ export interface RestRoundsOptions {
   readonly random: () => number
 }
 
-/** Between two calls: a third of a call a second, and lists and services take 0.6 of the one that is allowed. */
-const REST_MS = 3000
+/** Between two calls: a quarter of a call a second; lists and services take 0.6 of the one that is allowed. */
+const REST_MS = 4000
 
 export class RestRounds {
   readonly #options: RestRoundsOptions
