@@ -263,7 +263,7 @@ const log = section({
 
 /** Keys that DESIGN has and this version does not: using one is a mistake of its own, never "unknown". `*` is any name. */
 export const notBuilt: readonly string[] = [
-  'tls.acme', 'middlewares', 'catalogs.nomad.health', 'catalogs.consul', 'tags.traefik', 'tags.urlprefix',
+  'tls.acme', 'middlewares', 'catalogs.consul', 'tags.traefik', 'tags.urlprefix',
 ]
 
 /** Everything a config may hold. Parses what YAML made of it into a `Config`. */

@@ -2,6 +2,7 @@
 
 import type { Instance, InstanceHealth, Problem } from '#src/catalog/catalog.ts'
 import type { Reserve, ServiceKey } from '#src/snapshot.ts'
+import { probeOf } from '#src/tags/health.ts'
 import type { ReadTags } from './tag-cache.ts'
 
 /** An instance that carries tags of ours. */
@@ -72,7 +73,7 @@ export interface CarrierMeans {
 }
 
 /** The instances of one service that ask to be routed, the newest first. */
-export function carriersOf({ key, instances }: Group, { read, isOwn }: CarrierMeans, tell: (problem: Problem) => void): Carrier[] {
+export function carriersOf({ key, catalog, instances }: Group, { read, isOwn }: CarrierMeans, tell: (problem: Problem) => void): Carrier[] {
   const carriers: Carrier[] = []
   const newestFirst = instances.length === 1 ? instances : instances.toSorted((a, b) => (b.order ?? 0) - (a.order ?? 0) || compare(a.id, b.id))
   for (const instance of newestFirst) {
@@ -80,6 +81,9 @@ export function carriersOf({ key, instances }: Group, { read, isOwn }: CarrierMe
     for (const problem of tags.problems) tell({ service: key, ...problem, where: instance.where })
     if (!tags.enabled) continue
     const { host, port, health } = instance
+    if (catalog === 'file' && (tags.service.health !== undefined || probeOf(tags.service) !== undefined)) {
+      tell({ service: key, router: '', tag: '', reason: 'health and probe.* are not built for the file catalog: what the file says of health decides', where: instance.where })
+    }
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
     const own = isOwn(host, port)
     if (own) tell({ service: key, router: '', tag: '', reason: `${address} is an address that Serai itself listens on`, where: instance.where })

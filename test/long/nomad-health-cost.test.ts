@@ -43,7 +43,7 @@ for (const { fleet, nodes } of [{ fleet: 1, nodes: 1 }, { fleet: 100, nodes: 100
       const tasks = [{ Name: 'server', Driver: 'listening', Config: {}, Env: { PORT: '${NOMAD_PORT_http}' } }]
       nomad.run(makeJob(`web-${at}`, { count: EACH, tags: [`serai.host=web-${at}.example.org`], checkMs: 10_000, check: { Type: 'tcp' }, minHealthyMs: 1000, group: { Tasks: tasks, Update: { MaxParallel: EACH, HealthCheck: 'checks', MinHealthyTime: 1e9, HealthyDeadline: 300e9, ProgressDeadline: 600e9 } } }))
     }
-    await until(() => control.addresses().length === JOBS * EACH, { what: 'all routed', deadline: 120_000 })
+    await until(() => (control.known.instances ?? []).filter(({ health }) => health === 'passing').length === JOBS * EACH, { what: 'all routed', deadline: 120_000 })
     const took = (performance.now() - deployed) / 1000
     const deployment = { calls: calls() - callsBefore, looks: looks() - looksBefore }
 
