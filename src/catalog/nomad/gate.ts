@@ -187,10 +187,13 @@ export class Gate {
   takeDefinition(entry: Entry, result: AllocationResult): void {
     if (!result.ok || result.definition === undefined) return
     const { definition, allocation } = result
+    this.#forbidden.delete(allocation.namespace)
     entry.version = versionOf(allocation)
     for (const each of this.#entries.values()) {
-      if (each.version !== entry.version || (each !== entry && each.facts.checks !== undefined)) continue
-      this.#learn(each, { ...each.facts, checks: checksOf(definition, allocation.group, each.candidate.registration.service) })
+      if (each !== entry && (each.version !== entry.version || each.facts.checks !== undefined)) continue
+      // What was admitted while its checks could not be read stays so until one fails.
+      const admitted = each.facts.judgedHealthy || each.facts.allocation === 'forbidden'
+      this.#learn(each, { ...each.facts, allocation: 'known', judgedHealthy: admitted, checks: checksOf(definition, allocation.group, each.candidate.registration.service) })
       this.#chooseProbe(each)
     }
   }

@@ -17,6 +17,8 @@ export interface RestRoundsOptions {
 
 /** Between two calls: a quarter of a call a second; lists and services take 0.6 of the one that is allowed. */
 const REST_MS = 4000
+/** What may not be read is asked for again after this. */
+const FORBIDDEN_MS = 60_000
 
 export class RestRounds {
   readonly #options: RestRoundsOptions
@@ -54,10 +56,10 @@ export class RestRounds {
     let unknownIsHere = false
     for (const entry of gate.entries) {
       const { candidate: { registration: { node }, host }, rule, facts: { allocation, checks }, state } = entry
-      if (rule.policy === 'none' || allocation !== 'known' || state.health !== 'passing') continue
+      if (rule.policy === 'none' || allocation === undefined || state.health !== 'passing') continue
       const here = fleet.isHere(node, host)
-      if (checks === undefined) {
-        if ((unknown === undefined || (here && !unknownIsHere)) && now - entry.lookedAt > REST_MS) {
+      if (checks === undefined || allocation === 'forbidden') {
+        if ((unknown === undefined || (here && !unknownIsHere)) && now - entry.lookedAt > (allocation === 'forbidden' ? FORBIDDEN_MS : REST_MS)) {
           unknown = entry
           unknownIsHere = here
         }
