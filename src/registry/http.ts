@@ -1,21 +1,15 @@
 // HTTP to one registry over few connections: TCP, TLS or a unix socket; every call has a deadline and a bound on its answer.
-import { readFileSync } from 'node:fs'
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import type { Clock } from './clock.ts'
+import { TlsFiles } from './tls-files.ts'
+import type { TlsPaths } from './tls-files.ts'
 
 /** Where a registry is. */
 export interface RegistryAddress {
   /** `http://127.0.0.1:4646`; for a unix socket what Host says. */
   readonly origin: string
   readonly socketPath?: string | undefined
-  readonly tls?: {
-    /** Paths of PEM files. */
-    readonly ca?: string | undefined
-    readonly cert?: string | undefined
-    readonly key?: string | undefined
-    readonly serverName?: string | undefined
-    readonly skipVerify?: boolean | undefined
-  } | undefined
+  readonly tls?: TlsPaths & { readonly serverName?: string | undefined; readonly skipVerify?: boolean | undefined } | undefined
 }
 
 export interface HttpOptions {
@@ -50,11 +44,12 @@ const CONNECT_MS = 3000
 export class RegistryHttp {
   readonly #pool: Pool
   readonly #clock: Clock
+  readonly #files: TlsFiles
 
   /** Throws when a TLS file cannot be read. */
   constructor({ address, connections, clock }: HttpOptions) {
     this.#clock = clock
-    const { ca, cert, key, serverName, skipVerify } = address.tls ?? {}
+    this.#files = new TlsFiles(address.tls ?? {})
     this.#pool = new Pool(address.origin, {
       connections,
       pipelining: 1,
@@ -62,15 +57,7 @@ export class RegistryHttp {
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: 30_000,
-      ...(address.socketPath === undefined ? {} : { socketPath: address.socketPath }),
-      connect: {
-        timeout: CONNECT_MS,
-        ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
-        ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
-        ...(key === undefined ? {} : { key: readFileSync(key) }),
-        ...(serverName === undefined ? {} : { servername: serverName }),
-        ...(skipVerify === true ? { rejectUnauthorized: false } : {}),
-      },
+      connect: connectWith(address, this.#files),
     })
   }
 
@@ -89,7 +76,7 @@ export class RegistryHttp {
       const header = (name: string): string | undefined => [response.headers[name] ?? []].flat()[0]
       return { status: response.statusCode, header, text: Buffer.concat(parts).toString('utf8') }
     } catch (error) {
-      throw new NoAnswerError(deadline.passed ? `no answer in ${deadlineMs} ms` : reasonOf(error), { cause: error })
+      throw new NoAnswerError(this.#explain(deadline.passed ? `no answer in ${deadlineMs} ms` : reasonOf(error)), { cause: error })
     }
   }
 
@@ -106,13 +93,39 @@ export class RegistryHttp {
       deadline.signal.removeEventListener('abort', end)
       return { status: response.statusCode, body: response.body as AsyncIterable<Buffer> }
     } catch (error) {
-      throw new NoAnswerError(deadline.passed ? `no answer in ${deadlineMs} ms` : reasonOf(error), { cause: error })
+      throw new NoAnswerError(this.#explain(deadline.passed ? `no answer in ${deadlineMs} ms` : reasonOf(error)), { cause: error })
     }
+  }
+
+  /** Files that cannot be used may be why. */
+  #explain(reason: string): string {
+    return this.#files.problem === '' ? reason : `${reason}; ${this.#files.problem}`
   }
 
   /** Ends at once, with whatever runs. */
   async close(): Promise<void> {
     await this.#pool.destroy()
+  }
+}
+
+/** Opens connections with the files as they are then; one that is open keeps what it was opened with. */
+function connectWith({ socketPath, tls: { serverName, skipVerify } = {} }: RegistryAddress, files: TlsFiles): buildConnector.connector {
+  let known = files.current()
+  const build = (): buildConnector.connector => buildConnector({
+    timeout: CONNECT_MS,
+    ...known,
+    ...(socketPath === undefined ? {} : { socketPath }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(skipVerify === true ? { rejectUnauthorized: false } : {}),
+  })
+  let connector = build()
+  return (options, callback) => {
+    const texts = files.current()
+    if (texts !== known) {
+      known = texts
+      connector = build()
+    }
+    connector(options, callback)
   }
 }
 

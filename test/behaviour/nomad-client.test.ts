@@ -1,16 +1,21 @@
 // Nomad's API is found, asked with a token that may rotate, and never waited for without end.
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Server as TlsServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import { systemClock } from '#src/registry/clock.ts'
 import { findNomad, taskSocket } from '#src/registry/nomad-address.ts'
 import type { NomadSettings } from '#src/registry/nomad-address.ts'
 import { NomadClient } from '#src/registry/nomad-client.ts'
+import { makeAuthority } from '#test/support/certificates.ts'
+import type { Authority } from '#test/support/certificates.ts'
 import { makeFolder } from '#test/support/folder.ts'
 
 interface Agent extends AsyncDisposable {
@@ -125,6 +130,38 @@ test('a token file that goes keeps the token that it had', async () => {
   await folder.write('nomad_token', '')
   await client.get(services, never)
   assert.deepEqual(agent.asked.map(({ token }) => token), ['kept', 'kept'])
+})
+
+test('certificate files that are replaced are used for the next connection; half a replacement keeps what there was', async () => {
+  await using folder = await makeFolder()
+  const [authority, next] = [makeAuthority(), makeAuthority('next')]
+  const serve = (by: Authority): TlsServer => createTlsServer({ ...by.issue(['127.0.0.1']), ca: by.ca, requestCert: true }, (request, response) => {
+    // Each call with a connection of its own.
+    response.writeHead(200, { Connection: 'close', 'X-Nomad-Index': '7' }).end(JSON.stringify([(request.socket as TLSSocket).getPeerCertificate().subject.CN]))
+  })
+  const write = async (by: Authority, name: string, files: readonly ('ca' | 'cert' | 'key')[]): Promise<void> => {
+    const texts = { ca: by.ca, ...by.issue([name]) }
+    for (const file of files) await folder.write(`${file}.pem`, texts[file])
+  }
+  await write(authority, 'first', ['ca', 'cert', 'key'])
+  const server = serve(authority).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await using client = clientOf({ address: `https://127.0.0.1:${port}`, tls: { ca: folder.file('ca.pem'), cert: folder.file('cert.pem'), key: folder.file('key.pem') } })
+  const ask = async (): Promise<unknown> => {
+    const result = await client.get(services, never)
+    return result.ok ? result.body : result.reason
+  }
+  assert.deepEqual(await ask(), ['first'])
+  await write(authority, 'half', ['cert'])
+  assert.deepEqual(await ask(), ['first'], 'the key does not fit yet')
+  await write(authority, 'second', ['cert', 'key'])
+  assert.match(String(await ask()), /second/)
+  server.setSecureContext({ ...next.issue(['127.0.0.1']), ca: next.ca })
+  assert.match(String(await ask()), /unable to verify|certificate|signature/i)
+  await write(next, 'third', ['ca', 'cert', 'key'])
+  assert.match(String(await ask()), /third/)
+  server.close()
 })
 
 describe('an answer that does not come', () => {
