@@ -49,7 +49,7 @@ for (const name of (await readdir(folder)).sort()) {
 
 function show(control: Control, registry: string): Shown {
   const endpoints = [...control.source.publisher.snapshot.services.values()].flatMap(({ key, balance, endpoints: own }) =>
-    own.map(({ address, weight, guarded }) => `${key} ${address} ${balance} ${weight}${guarded === true ? ', guarded' : ''}`)).sort()
+    own.map(({ address, weight, guarded, reserve }) => `${key} ${address} ${balance} ${weight}${guarded === true ? ', guarded' : ''}${reserve === undefined ? '' : `, ${reserve}`}`)).sort()
   const problems = control.source.problems.map(({ service, router, tag, reason, where }) => `[${service}${router === '' ? '' : ` ${router}`}] ${tag === '' ? '' : `${tag}: `}${reason} (${where})`.replaceAll(registry, 'REGISTRY'))
   return { routes: control.routes(), endpoints, problems }
 }
