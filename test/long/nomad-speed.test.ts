@@ -16,6 +16,19 @@ test('routed, and taken away, in 50 ms (median; 250 ms worst), with 5,000 other 
   assert.ok(speed.reads <= 10, showSpeed(speed))
 })
 
+test('a start with 3,000 services that no deployment has judged: the first table has all of them', async (t) => {
+  await using folder = await makeFolder()
+  await using registry = await startRegistryProcess()
+  await registry.fill(3000, 1, false)
+  const { client, catalog } = makeNomadCatalog(`http://${registry.address}`, { connect: async () => Promise.resolve('') })
+  const begun = performance.now()
+  await using control = startControl({ catalogs: [catalog], path: folder.file('state') })
+  await until(() => control.complete, { what: 'the first reading', deadline: 60_000 })
+  t.diagnostic(`after ${((performance.now() - begun) / 1000).toFixed(1)} s: ${JSON.stringify(Object.fromEntries(client.counts))}`)
+  assert.equal(control.addresses().length, 3000)
+  await client.close()
+})
+
 test('at rest, 3,000 services of three instances take less than 2 % of a core and one call a second', async (t) => {
   await using folder = await makeFolder()
   await using registry = await startRegistryProcess()

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { within } from './until.ts'
 
 export type Request =
-  | { readonly kind: 'fill'; readonly services: number; readonly instances: number }
+  | { readonly kind: 'fill'; readonly services: number; readonly instances: number; readonly judged: boolean }
   | { readonly kind: 'churn'; readonly services: number; readonly instances: number; readonly perSecond: number }
   | { readonly kind: 'target'; readonly there: boolean; readonly port: number }
 
@@ -18,8 +18,8 @@ export type Reply =
 export interface RegistryProcess extends AsyncDisposable {
   /** `host:port`. */
   readonly address: string
-  /** So many services with so many instances each, all healthy, none of them a process. */
-  fill(services: number, instances: number): Promise<void>
+  /** So many services with so many instances each, all healthy, none of them a process. `judged` false: no deployment says that they are. */
+  fill(services: number, instances: number, judged?: boolean): Promise<void>
   /** From now on so many of them get other tags each second, one after the other. */
   churn(services: number, instances: number, perSecond: number): void
   /** Registers the service `target` at this port of the loopback address, or takes it away; resolves with when its state showed it. */
@@ -39,8 +39,8 @@ export async function startRegistryProcess(): Promise<RegistryProcess> {
   const { address } = await reply('listening')
   return {
     address,
-    async fill(services, instances) {
-      send({ kind: 'fill', services, instances })
+    async fill(services, instances, judged = true) {
+      send({ kind: 'fill', services, instances, judged })
       await reply('filled')
     },
     churn(services, instances, perSecond) { send({ kind: 'churn', services, instances, perSecond }) },

@@ -33,6 +33,8 @@ export class AllocationReader {
   /** Stubs of the list that their definition is still wanted for. */
   readonly #stubs = new Map<string, Allocation>()
   readonly #definitions = new Map<string, JobDefinition>()
+  /** Job versions of which an allocation is being read: the others wait for it. */
+  readonly #reading = new Map<string, Promise<unknown>>()
   #working = 0
   #listing: Promise<void> | undefined
   /** While it is true reads are bounded by answers alone. */
@@ -55,6 +57,11 @@ export class AllocationReader {
       const status = readStatus(stub)
       if (status !== undefined) take(status)
     }
+  }
+
+  /** Somebody waits for it. */
+  get isReading(): boolean {
+    return this.#asked.size > 0 || this.#working > 0
   }
 
   /** Never rejects; resolves with a failure when the signal aborts. */
@@ -94,9 +101,18 @@ export class AllocationReader {
 
   async #read(id: string, namespace: string): Promise<AllocationResult> {
     const stub = this.#stubs.get(id)
-    const known = stub === undefined ? undefined : this.#definitions.get(versionKey(stub.namespace, stub.job, stub.jobVersion))
+    if (stub === undefined) return await this.#ask(id, namespace)
     this.#stubs.delete(id)
-    if (stub !== undefined && known !== undefined) return { ok: true, allocation: stub, definition: known }
+    const version = versionKey(stub.namespace, stub.job, stub.jobVersion)
+    await this.#reading.get(version)
+    const known = this.#definitions.get(version)
+    if (known !== undefined) return { ok: true, allocation: stub, definition: known }
+    const asking = this.#ask(id, namespace).finally(() => { this.#reading.delete(version) })
+    this.#reading.set(version, asking)
+    return await asking
+  }
+
+  async #ask(id: string, namespace: string): Promise<AllocationResult> {
     await this.#turn()
     const result = await this.#client.get({ call: 'allocation', path: `/v1/allocation/${encodeURIComponent(id)}`, query: { namespace }, stale: true }, this.#signal)
     if (!result.ok) return result

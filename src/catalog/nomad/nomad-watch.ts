@@ -61,6 +61,8 @@ const FEW = 500
 const HOLD_MS = 60_000
 /** The first reading waits for this long, at most, for instances that do not answer. */
 const FIRST_MS = 5000
+/** And for so long while jobs are read: all of them, where Nomad has judged no allocation healthy. What is on disk serves meanwhile. */
+const FIRST_JOBS_MS = 30_000
 const READ_FAILED = { firstMs: 200, mostMs: 10_000 } as const
 /** A service that cannot be read so often in a row does not hold up the first reading any longer. */
 const FIRST_TRIES = 3
@@ -109,7 +111,7 @@ export class NomadWatch {
       keysOf: (tags) => options.keysOf(tags),
       connect: (host, port) => options.connect(host, port),
       onChange: ({ namespace, service }) => { this.#touch(serviceId(namespace, service)) },
-      onSettled: () => { if (!this.#begun) this.#bell.ring() },
+      onSettled: () => { if (this.#begun) this.#allocations.starting = false; else this.#bell.ring() },
     })
     this.#nodes = new NodeReader(client, signal, () => clock.now())
     this.#probes = new ProbeRounds({ gate: this.#gate, looks, fleet: this.#fleet, clock, random, probe })
@@ -375,11 +377,12 @@ export class NomadWatch {
     const { clock } = this.#options
     if (this.#readAt === undefined) {
       this.#readAt = clock.now()
-      void clock.wait(FIRST_MS, this.#signal).then(() => { this.#bell.ring() })
+      for (const ms of [FIRST_MS, FIRST_JOBS_MS]) void clock.wait(ms, this.#signal).then(() => { this.#bell.ring() })
     }
-    if ((!this.#gate.settled || this.#nodes.isReading) && clock.now() - this.#readAt < FIRST_MS) return false
+    const waited = clock.now() - this.#readAt
+    if ((!this.#gate.settled || this.#nodes.isReading) && waited < (this.#allocations.isReading ? FIRST_JOBS_MS : FIRST_MS)) return false
     this.#begun = true
-    this.#allocations.starting = false
+    if (this.#gate.settled) this.#allocations.starting = false
     return true
   }
 
