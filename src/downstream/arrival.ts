@@ -160,15 +160,24 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
     if (tls === null || identity === undefined) {
       return this.#alert('unknown_name', serverName === '' ? 'no server name' : `offers ${protocols.join(' ')}`, alerts.unrecognizedName)
     }
+    const { policies } = tls // those that `identity` is of: a reload before the handshake ends must not lend it newer ones
     const context = tls.contextOf(identity)
     const first = Buffer.from(bytes.subarray(from, to))
     this.#phase = 'handshake'
     this.#kept = null
-    this.#socket = shakeHands(this.#wire.release(), {
-      context, identity, first, into: this.#options.context.buffers.shared.view,
-      done: (socket, client) => this.#guarded(socket, () => this.#secured(socket, identity, tls, client)),
-      failed: (reason, detail) => this.#guarded(null, () => this.#fail(reason, detail)),
-    })
+    const handle = this.#wire.release()
+    try {
+      this.#socket = shakeHands(handle, {
+        context, identity, first, into: this.#options.context.buffers.shared.view,
+        done: (socket, client) => this.#guarded(socket, () => this.#secured(socket, identity.scope, policies, client)),
+        failed: (reason, detail) => this.#guarded(null, () => this.#fail(reason, detail)),
+      })
+    } catch (error) {
+      handle.close(() => undefined) // nobody else would
+      this.#leave()
+      this.#options.context.closed(this)
+      throw error
+    }
   }
 
   /** A mistake of ours in an event of the TLS socket ends this connection alone. */
@@ -181,7 +190,7 @@ export class Arrival implements ClientConnection, WireOwner, Timed {
     }
   }
 
-  #secured(socket: SecureSocket, { scope }: Identity, { policies }: TlsIdentities, client: X509Certificate | undefined): void {
+  #secured(socket: SecureSocket, scope: Identity['scope'], policies: readonly ClientPolicy[], client: X509Certificate | undefined): void {
     const options = this.#options
     options.completed(socket.isSessionReused())
     this.#leave()

@@ -1,6 +1,8 @@
 // Client certificates by host: who has none, or another's, is not let in, and upstreams learn the subject from us alone.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { connect as connectSocket, createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { makeAuthority } from '#test/support/certificates.ts'
 import { connect, get } from '#test/support/client.ts'
@@ -9,7 +11,7 @@ import { startHttpBackend, type HttpBackend } from '#test/support/http-backend.t
 import { authority, connectTls, startHttps, type Https } from '#test/support/https.ts'
 import { needs } from '#test/support/real-servers.ts'
 import { run } from '#test/support/run.ts'
-import { until } from '#test/support/until.ts'
+import { DEADLINE_MS, until, within } from '#test/support/until.ts'
 
 const people = makeAuthority('People')
 const alice = people.issue([], 30, { subject: 'alice' })
@@ -36,6 +38,16 @@ async function ask(https: Https, host: string, options: object, servername = hos
   await using client = await connectTls(https.port, { servername, ...options })
   client.get('/', host, `${FIELD}: forged`, 'X_Forwarded_Tls_Client_Subject: forged', `Connection: ${FIELD}`)
   return await client.receiveResponse()
+}
+
+/** Reloads with client certificates required for one host more. */
+async function requireFor({ serai }: Https, host: string): Promise<void> {
+  const file = `${serai.folder}/serai.yaml`
+  const config = JSON.parse(await readFile(file, 'utf8')) as { tls: { clients: { hosts: string[] }[] } }
+  config.tls.clients[0]!.hosts.push(host)
+  await writeFile(`${file}.new`, JSON.stringify(config))
+  await rename(`${file}.new`, file)
+  await until(() => serai.logs.some(({ msg }) => msg === 'the config was read again'), { what: 'the reload' })
 }
 
 for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -111,15 +123,42 @@ test('a connection from before the policy may not be used after it', async () =>
   await using client = await connectTls(https.port, { servername: 'c.example.org' })
   client.get('/', 'c.example.org')
   assert.equal((await client.receiveResponse()).status, 200)
-  const file = `${https.serai.folder}/serai.yaml`
-  const config = JSON.parse(await readFile(file, 'utf8')) as { tls: { clients: { hosts: string[] }[] } }
-  config.tls.clients[0]!.hosts.push('c.example.org')
-  await writeFile(`${file}.new`, JSON.stringify(config))
-  await rename(`${file}.new`, file)
-  await until(() => https.serai.logs.some(({ msg }) => msg === 'the config was read again'), { what: 'the reload' })
+  await requireFor(https, 'c.example.org')
   client.get('/', 'c.example.org')
   assert.equal((await client.receiveResponse()).status, 421)
   await using plain = await connect(https.serai.port)
   plain.get('/', 'c.example.org')
   assert.equal((await plain.receiveResponse()).status, 421)
+})
+
+test('a handshake from before the policy, ended after it, does not count as one under it', async () => {
+  await using https = await start()
+  await using cleanUp = new AsyncDisposableStack()
+  const gate = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  // Lets the ClientHello through, and what follows only when the gate opens.
+  const relay = createServer((client) => {
+    const onward = connectSocket(https.port, '127.0.0.1')
+    onward.pipe(client)
+    client.once('data', (hello) => {
+      onward.write(hello)
+      client.once('data', (rest) => {
+        client.pause()
+        held.resolve()
+        void gate.promise.then(() => { onward.write(rest); client.pipe(onward) })
+      })
+    })
+    for (const side of [client, onward]) side.on('error', () => { client.destroy(); onward.destroy() })
+  }).listen(0, '127.0.0.1')
+  cleanUp.defer(() => { relay.close() })
+  await once(relay, 'listening')
+  await using client = await connectTls((relay.address() as AddressInfo).port, { servername: 'c.example.org', minVersion: 'TLSv1.3' })
+  await within(held.promise, DEADLINE_MS, () => 'the second flight')
+  await requireFor(https, 'c.example.org')
+  gate.resolve()
+  for (let time = 0; time < 2; time++) {
+    client.get('/', 'c.example.org')
+    assert.equal((await client.receiveResponse()).status, 421)
+  }
+  assert.equal(https.backend.count, 0)
 })
