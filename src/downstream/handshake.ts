@@ -63,10 +63,11 @@ function verifyError(socket: SecureSocket): NodeJS.ErrnoException | undefined {
   return handle === null ? new Error('gone') : (handle.verifyError() ?? undefined)
 }
 
-/** By OpenSSL's own codes. */
+/** By OpenSSL's own codes. Alerts first: the client names what it sends, and might name one of ours. */
 function reasonOf({ code = '', message }: NodeJS.ErrnoException): HandshakeFailureReason {
+  if (code.includes('ALERT') || /\balert\b/.test(message)) return 'client_gone'
   if (code.startsWith('client certificate') || /PEER_DID_NOT_RETURN_A_CERTIFICATE|CERTIFICATE_(REQUIRED|VERIFY_FAILED)/.test(code)) return 'client_certificate'
   if (/UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER|NO_SUITABLE|NO_APPLICATION_PROTOCOL|VERSION_TOO_LOW|INAPPROPRIATE_FALLBACK/.test(code)) return 'no_common_terms'
-  if (code === 'ECONNRESET' || code === 'EPIPE' || /ALERT/.test(code) || /alert/.test(message)) return 'client_gone'
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'client_gone'
   return 'other'
 }

@@ -32,10 +32,13 @@ function readV1(bytes: Buffer, from: number, to: number): ProxyHeader | 'bad' | 
   const [, family, source, target, sourcePort, port, ...more] = text.slice(0, end).split(' ')
   const length = end + 2
   if (family === 'UNKNOWN') return { length, address: '', port: 0 }
-  const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : undefined
+  const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isZonelessIPv6 : undefined
   const sound = isAddress !== undefined && more.length === 0 && isAddress(source ?? '') && isAddress(target ?? '') && isPort(sourcePort) && isPort(port)
   return sound ? { length, address: plain(source!), port: Number(port) } : 'bad'
 }
+
+/** Without a zone, which means nothing on another machine. */
+const isZonelessIPv6 = (text: string): boolean => isIPv6(text) && !text.includes('%')
 
 const isPort = (text: string | undefined): boolean => text !== undefined && /^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535
 

@@ -37,6 +37,7 @@ for (const [name, bytes] of [
   ['TLS', Buffer.from([22, 3, 1, 2, 0])],
   ['another family', Buffer.from('PROXY UDP4 203.0.113.7 192.0.2.1 50000 443\r\n')],
   ['an address of the other family', Buffer.from('PROXY TCP4 ::1 ::1 50000 443\r\n')],
+  ['an address with a zone', Buffer.from('PROXY TCP6 fe80::1%eth0 2001:db8::2 50000 443\r\n')],
   ['a port beyond the last', Buffer.from('PROXY TCP4 203.0.113.7 192.0.2.1 50000 65536\r\n')],
   ['a port too few', Buffer.from('PROXY TCP4 203.0.113.7 192.0.2.1 50000\r\n')],
   ['a field too many', Buffer.from('PROXY TCP4 203.0.113.7 192.0.2.1 50000 443 x\r\n')],
