@@ -98,7 +98,7 @@ export class Listener {
     const { _handle: bound } = this.#server as unknown as { readonly _handle: { onconnection: (error: number, handle: TcpHandle | undefined) => void; setNoDelay(on: boolean): number } }
     bound.setNoDelay(true) // what is accepted inherits it: a system call less for each
     bound.onconnection = (error, handle) => {
-      if (error !== 0 || handle === undefined) return // no file left to open, say: what waits is accepted later
+      if (error !== 0 || handle === undefined) return // without a descriptor left libuv closes what waits, and does not call (docs/operations.md)
       try {
         this.#accept(handle)
       } catch (thrown) {

@@ -1,5 +1,6 @@
 // The chunked coding (RFC 9112 section 7): a strict decoder that works where the octets lie, and the framing of our own chunks.
-import { FieldScanner } from './fields.ts'
+import { FieldScanner, readsAs } from './fields.ts'
+import { KEEP, kindOfField } from './request-head.ts'
 
 const SIZE_FIRST = 0
 const SIZE = 1
@@ -153,16 +154,16 @@ export class ChunkedDecoder {
   }
 }
 
-/** Fields that change how a message is framed, routed, authenticated or read do not count as trailers (RFC 9110 6.5.1). */
+/** Fields that change how a message is framed, routed, authenticated or read do not count as trailers (RFC 9110 6.5.1), beside those that heads do not pass on. */
 const forbidden: ReadonlySet<string> = new Set([
-  'transfer-encoding', 'content-length', 'host', 'connection', 'keep-alive', 'upgrade', 'te', 'trailer', 'expect', 'via', 'forwarded', 'proxy-connection',
-  'authorization', 'proxy-authorization', 'www-authenticate', 'proxy-authenticate', 'cookie', 'set-cookie', 'content-encoding', 'content-type', 'content-range',
-  'cache-control', 'max-forwards', 'range', 'age', 'date', 'expires', 'location', 'retry-after', 'vary', 'x-real-ip', 'x-request-id', 'proxy',
+  'trailer', 'authorization', 'www-authenticate', 'cookie', 'set-cookie', 'content-encoding', 'content-type', 'content-range',
+  'cache-control', 'max-forwards', 'range', 'age', 'date', 'expires', 'location', 'retry-after', 'vary',
 ])
 /** Whether a trailer of this lower-case name goes no further. */
 export const forbiddenTrailer = (name: string): boolean => {
-  const dashed = name.replaceAll('_', '-')
-  return forbidden.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('if-') || dashed.startsWith('serai-')
+  if (kindOfField(name) !== KEEP) return true
+  const read = readsAs(name)
+  return forbidden.has(read) || read.startsWith('if-') || read.startsWith('serai-')
 }
 
 /** The last chunk, with trailer lines or ''. */

@@ -135,6 +135,11 @@ export function createClassifier(known: Readonly<Record<string, number>>): (text
   }
 }
 
+const unusualInName = /[^a-z0-9-]/
+
+/** What servers that take `-`, `_` and often all that is no letter for one and the same (CGI, WSGI, Rack) read a lower-case name as, with `-` for all of these. */
+export const readsAs = (name: string): string => (unusualInName.test(name) ? name.replace(/[^a-z0-9]/g, '-') : name)
+
 /** Decimal digits only (RFC 9110 8.6), at most 15 of them, or -1. */
 export function parseLength(text: string): number {
   return /^[0-9]{1,15}$/.test(text) ? Number(text) : -1

@@ -1,5 +1,5 @@
 // The head of a request: strict parse of RFC 9112 sections 2, 3 and 6, in one pass over the text.
-import { createClassifier, FieldScanner, fieldValue, listMembers, parseLength, tokenChar, withoutFields } from './fields.ts'
+import { createClassifier, FieldScanner, fieldValue, listMembers, parseLength, readsAs, tokenChar, withoutFields } from './fields.ts'
 import { parseAuthority } from './authority.ts'
 
 /** Why a head is refused, and the status that says so. The text goes to the access log, never to the client. */
@@ -145,10 +145,11 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits, earlie
   const scanner = new FieldScanner(text, keptFrom, limits.headers)
   while (scanner.next()) {
     let kind = classify(text, scanner.lineStart, scanner.nameEnd)
-    // Servers that turn `-` and `_` (CGI, WSGI, Rack), or all that is no letter, into `_` would read it as one of those that we set or read.
-    if (scanner.unusual && kind === KEEP && isKnown(scanner.name().replace(/[^a-z0-9]/g, '-'))) kind = DROP
-    if (kind === KEEP && isForwarded(text, scanner.lineStart, scanner.nameEnd)) kind = FORWARDING
-    if (kind === KEEP) continue
+    if (kind === KEEP) {
+      if (scanner.unusual) kind = kindOfField(scanner.name())
+      else if (isForwarded(text, scanner.lineStart, scanner.nameEnd)) kind = FORWARDING
+      if (kind === KEEP) continue
+    }
     switch (kind) {
       case HOST:
         if (host !== undefined) return fault(400, 'Host repeated')
@@ -225,15 +226,16 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits, earlie
   }
 }
 
-/** What a field of this lower-case name is to us, whatever protocol it came by. */
+/** What a field of this lower-case name is to us, whatever protocol it came by. One that only reads as a name that we know is nobody's: it is dropped. */
 export function kindOfField(name: string): number {
-  if (isForwarded(name, 0, name.length)) return FORWARDING
   if (Object.hasOwn(names, name)) return names[name]!
-  return isKnown(name.replace(/[^a-z0-9]/g, '-')) ? DROP : KEEP
+  const read = readsAs(name)
+  if (read !== name && Object.hasOwn(names, read)) return DROP
+  if (!isForwarded(read, 0, read.length)) return KEEP
+  return read === name ? FORWARDING : DROP
 }
 
 const hostOnly: ReadonlySet<string> = new Set(['host'])
-const isKnown = (name: string): boolean => Object.hasOwn(names, name)
 
 /** `X-Forwarded-Ssl` and whatever else somebody reads: the whole family is about who was before us. */
 const isForwarded = (text: string, from: number, to: number): boolean =>

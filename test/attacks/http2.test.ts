@@ -243,7 +243,7 @@ suite('smuggling from HTTP/2 to HTTP/1.1', () => {
 
   test('what strangers say of who was before them goes no further, by any spelling', async () => {
     await using client = await connectHttp2(plane.port)
-    client.send(frame('HEADERS', 5, 1, get('/spoofed', 'web.example.org', ['x-forwarded-for', '6.6.6.6'], ['x_forwarded_for', '6.6.6.6'], ['x-real-ip', '6.6.6.6'], ['forwarded', 'for=6.6.6.6'], ['proxy', 'evil'], ['http2-settings', 'x'])))
+    client.send(frame('HEADERS', 5, 1, get('/spoofed', 'web.example.org', ['x-forwarded-for', '6.6.6.6'], ['x_forwarded_for', '6.6.6.6'], ['x_forwarded_ssl', 'evil'], ['x.forwarded.ssl', 'evil'], ['x-forwarded-tls-client-subject', 'evil'], ['x-real-ip', '6.6.6.6'], ['forwarded', 'for=6.6.6.6'], ['proxy', 'evil'], ['http2-settings', 'x'])))
     assert.equal(await client.over(1), -1)
     assert.ok(backend.requests.some(({ target }) => target === '/spoofed'))
     assert.doesNotMatch(backend.bytes.toString('latin1'), /6\.6\.6\.6|evil|http2-settings/i)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Field } from '#src/http2/field.ts'
-import { kindOfRequestField, readRequest, type Http2Request } from '#src/http2/request-fields.ts'
+import { kindOfRequestField, readRequest, readTrailers, type Http2Request } from '#src/http2/request-fields.ts'
 import { RequestMemory } from '#src/http2/request-memory.ts'
 
 const fields = (...pairs: (readonly [string, string])[]): Field[] => pairs.map(([name, value]) => new Field(name, value, kindOfRequestField))
@@ -14,8 +14,16 @@ test('the usual head', () => {
   assert.deepEqual((request as Http2Request).head, {
     method: 'GET', rawPath: '/a', query: '?b=c', host: 'a.example.org', authority: 'A.example.org:443', minor: 1, version: '2.0', close: false, contentLength: 0,
     expectContinue: false, upgrade: '', acceptsTrailers: true, ownHost: true, userAgent: 'x/1',
-    fields: 'user-agent: x/1\r\nx-own: y\r\nvia: 2.0 other\r\npriority: u=1\r\n', forwarding: 'x-forwarded-for: 6.6.6.6\r\n',
+    fields: 'user-agent: x/1\r\nx-own: y\r\nvia: 2.0 other\r\npriority: u=1\r\n', forwarding: 'x-forwarded-for: 6.6.6.6\r\n', block: '',
   })
+})
+
+test('who was before us, by any spelling: fields of the family are told apart, look-alikes and what is ours alone are dropped, in heads and trailers', () => {
+  const names = ['x-forwarded-ssl', 'x_forwarded_ssl', 'x.forwarded.ssl', 'x-forwarded_for', 'front_end-https', 'x-forwarded-tls-client-subject', 'x-own', 'x_own']
+  const { head } = read(fields(...usual, ...names.map((name) => [name, 'y'] as const))) as Http2Request
+  assert.deepEqual([head.forwarding, head.fields], ['x-forwarded-ssl: y\r\n', 'x-own: y\r\nx_own: y\r\n'])
+  const trailers = fields(...[...names, 'grpc-status', 'x-original-url', 'x_rewrite.url'].map((name) => [name, 'y'] as const))
+  assert.equal(readTrailers(trailers, trailers.length), 'x-own: y\r\nx_own: y\r\ngrpc-status: y\r\n')
 })
 
 test('lengths: announced, unknown, none; cookies are one field; our own Via is a loop', () => {
