@@ -19,6 +19,12 @@ export const tlsTerms = {
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA,
 } as const satisfies tls.SecureContextOptions
 
+/**
+ * Where clients show certificates no session is resumed: it would stand in for a certificate that has expired since, and OpenSSL
+ * repeats what it found then. Without tickets a session would have to be kept here, and none is.
+ */
+const withoutSessions = tlsTerms.secureOptions | constants.SSL_OP_NO_TICKET
+
 /** How long a session can be resumed; its ticket's key does not live longer. */
 const SESSION_SECONDS = 12 * 60 * 60
 
@@ -55,7 +61,7 @@ export class Contexts {
       minVersion: this.#minVersion,
       cert: certificates.map(({ cert }) => Buffer.from(cert)),
       key: certificates.map(({ key }) => Buffer.from(key)),
-      ...(policy === null ? {} : { ca: policy.ca }),
+      ...(policy === null ? {} : { ca: policy.ca, secureOptions: withoutSessions }),
       ticketKeys: this.#ticketKeys,
       sessionTimeout: SESSION_SECONDS,
       // A session of one policy is none under another: a ticket must not stand in for a client's certificate.

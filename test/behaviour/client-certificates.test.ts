@@ -162,3 +162,21 @@ test('a handshake from before the policy, ended after it, does not count as one 
   }
   assert.equal(https.backend.count, 0)
 })
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`${maxVersion}: no session stands in for a client certificate, which may have expired since`, async () => {
+    await using https = await start()
+    for (const [host, without] of [['a.example.org', 'refused'], ['b.example.org', 'nobody']] as const) {
+      await using first = await connectTls(https.port, { servername: host, maxVersion, ...alice })
+      let session: Buffer | undefined = first.socket.getSession()
+      first.socket.on('session', (issued: Buffer) => { session = issued })
+      first.get('/', host)
+      assert.equal((await first.receiveResponse()).text, 'CN=alice')
+      await using again = await connectTls(https.port, { servername: host, maxVersion, session, ...alice })
+      again.get('/', host)
+      assert.equal((await again.receiveResponse()).text, 'CN=alice')
+      assert.equal(again.socket.isSessionReused(), false)
+      assert.equal(await ask(https, host, { maxVersion, session }).then(({ text }) => text, () => 'refused'), without)
+    }
+  })
+}
