@@ -57,6 +57,9 @@ export type Accepted = TcpHandle | SecureSocket | Wire
 
 /** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
 const SMALL = 4096
+/** Small pieces that a TLS wire gathers before whoever has more must wait too. */
+const GATHERED_AHEAD = 64 * 1024
+const GATHERED_FIRST = 1024
 
 export class Wire implements Source, TransportEvents {
   readonly #context: WireContext
@@ -74,6 +77,9 @@ export class Wire implements Source, TransportEvents {
   /** The read callback is running: after it, and only then, the transport asks where the next read goes. */
   #inRead = false
   #copied = 0
+  /** Small pieces that came while the kernel took nothing: they go in one write when it does, as each write that waits costs hundreds of octets. */
+  #gathered: Buffer | null = null
+  #gatheredSize = 0
   #holds = 0
   #gone = false
 
@@ -140,6 +146,11 @@ export class Wire implements Source, TransportEvents {
 
   drained(): void {
     if (this.#gone) return
+    if (this.#gathered !== null) {
+      this.#uncountCopies()
+      this.#writeGathered()
+      if (!this.flushed) return
+    }
     this.#settle(false)
     try {
       this.#owner.onFlush()
@@ -150,6 +161,8 @@ export class Wire implements Source, TransportEvents {
 
   closed(error: string): void {
     this.#gone = true
+    this.#copied += this.#gathered?.length ?? 0
+    this.#gathered = null
     this.#settle(true)
     if (this.#own !== null) {
       this.#own = null
@@ -166,7 +179,7 @@ export class Wire implements Source, TransportEvents {
 
   /** Nothing written waits in this process. */
   get flushed(): boolean {
-    return this.#transport.flushed
+    return this.#gathered === null && this.#transport.flushed
   }
 
   /** The kernel would not take what was written last, nor anything after it. */
@@ -205,11 +218,13 @@ export class Wire implements Source, TransportEvents {
   }
 
   writeText(text: string): void {
+    this.#writeGathered()
     this.#transport.writeText(text)
   }
 
   /** The octets must stay as they are until it is `flushed`. */
   writeBuffer(bytes: Buffer): void {
+    this.#writeGathered()
     this.#transport.writeBytes(bytes)
   }
 
@@ -219,15 +234,41 @@ export class Wire implements Source, TransportEvents {
    */
   pass(text: string, bytes: Buffer, from: number, to: number, source: Source): void {
     if (this.#gone) return
+    const { flushed } = this
     // TLS encrypts at once what it is given while nothing waits: then the memory is free again when `write` returns.
-    const encrypts = this.#decrypts && this.flushed
-    if (to - from < SMALL) this.writeText(text + bytes.latin1Slice(from, to))
-    else if (encrypts && text === '') this.writeBuffer(bytes.subarray(from, to))
+    const encrypts = this.#decrypts && flushed
+    if (to - from < SMALL) {
+      if (flushed) this.writeText(text + bytes.latin1Slice(from, to))
+      else this.#gather(text, bytes, from, to)
+    }     else if (encrypts && text === '') this.writeBuffer(bytes.subarray(from, to))
     else if (!this.#decrypts && source.keeps(bytes)) {
       if (text !== '') this.writeText(text)
       this.writeBuffer(bytes.subarray(from, to))
     } else this.#writeCopy(text, bytes, from, to, encrypts)
-    if (this.#transport.behind) this.#holdUntilFlushed(source)
+    if (this.#transport.behind || this.#gatheredSize > GATHERED_AHEAD) this.#holdUntilFlushed(source)
+  }
+
+  #gather(text: string, bytes: Buffer, from: number, to: number): void {
+    const at = this.#gatheredSize
+    const size = at + text.length + to - from
+    if (this.#gathered === null || size > this.#gathered.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(GATHERED_FIRST, 2 * size))
+      this.#gathered?.copy(larger, 0, 0, at)
+      this.#context.buffers.count(larger.length - (this.#gathered?.length ?? 0))
+      this.#gathered = larger
+    }
+    this.#gathered.latin1Write(text, at, text.length)
+    bytes.copy(this.#gathered, at + text.length, from, to)
+    this.#gatheredSize = size
+  }
+
+  #writeGathered(): void {
+    const gathered = this.#gathered
+    if (gathered === null) return
+    this.#gathered = null
+    this.#copied += gathered.length
+    this.#transport.writeBytes(gathered.subarray(0, this.#gatheredSize))
+    this.#gatheredSize = 0
   }
 
   /** What it reads into a buffer of its own stays there until it reads on. */
@@ -293,11 +334,13 @@ export class Wire implements Source, TransportEvents {
 
   /** Sends FIN after what was written. */
   end(): void {
+    this.#writeGathered()
     this.#transport.end()
   }
 
   /** Sends what was written and ends the connection both ways: for a peer that has nothing more to say. */
   finish(): void {
+    this.#writeGathered()
     this.#transport.finish()
   }
 
@@ -311,11 +354,14 @@ export class Wire implements Source, TransportEvents {
     this.#transport.reset()
   }
 
+  #uncountCopies(): void {
+    if (this.#copied === 0) return
+    this.#context.buffers.count(-this.#copied)
+    this.#copied = 0
+  }
+
   #settle(gone: boolean): void {
-    if (this.#copied > 0) {
-      this.#context.buffers.count(-this.#copied)
-      this.#copied = 0
-    }
+    this.#uncountCopies()
     if (this.#lastOfBody !== null) {
       if (gone) this.#context.buffers.drop()
       else this.#context.buffers.give(this.#lastOfBody)

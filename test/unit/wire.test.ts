@@ -94,6 +94,33 @@ for (const kind of wireKinds) {
     assert.equal(wire.refused, false)
   })
 
+  test(`${kind}: small pieces for a peer that does not read are gathered, counted, and come in their order`, async () => {
+    await using arena = await startArena(kind)
+    const target = new Owner()
+    const source = new Owner()
+    const { wire, peer } = await arena.open(target)
+    const from = await arena.open(source)
+    peer.pause()
+    while (wire.flushed) wire.writeBuffer(Buffer.alloc(256 * 1024, '-'))
+    const before = arena.held
+    const requests = process.getActiveResourcesInfo().filter((each) => each === 'WriteWrap').length
+    const COUNT = 20_000
+    for (let at = 0; at < COUNT; at++) wire.pass('', Buffer.from(`${at % 10}`), 0, 1, from.wire)
+    assert.ok(arena.held - before >= COUNT && arena.held - before <= 8 * COUNT, `${arena.held - before} octets are counted`)
+    assert.ok(process.getActiveResourcesInfo().filter((each) => each === 'WriteWrap').length - requests <= 1, 'a write each')
+    wire.writeText('|')
+    wire.pass('', Buffer.from('end'), 0, 3, from.wire)
+    wire.end()
+    const read: Buffer[] = []
+    peer.on('data', (chunk: Buffer) => read.push(chunk))
+    peer.resume()
+    await once(peer, 'end')
+    const text = Buffer.concat(read).toString('latin1')
+    assert.equal(text.slice(text.lastIndexOf('-') + 1), `${'0123456789'.repeat(COUNT / 10)}|end`)
+    peer.end()
+    await until(() => target.closed !== undefined && arena.held === before, { what: 'nothing to be counted any more' })
+  })
+
   for (const long of [false, true]) {
     test(`${kind}: a slow reader stops its source, ${long ? 'with a buffer of its own' : 'with copies'}; what waits is counted, and nothing is left when it has read`, async (t) => {
       await using arena = await startArena(kind)
