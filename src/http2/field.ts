@@ -17,15 +17,19 @@ export class Field {
   /** latin1. */
   readonly value: string
   readonly kind: number
+  /** The kind that its name alone makes it: that of every field by this name, whatever the value. */
+  readonly nameKind: number
   /** RFC 7541 4.1: octets of name and value, and 32. */
   readonly size: number
   /** `name: value` with its CRLF, as HTTP/1.1 writes it. */
   readonly line: string
 
-  constructor(name: string, value: string, kindOf: KindOf) {
+  /** `named`: a field by the same name, which need not be looked at again. */
+  constructor(name: string, value: string, kindOf: KindOf, named?: Field) {
     this.name = name
     this.value = value
-    this.kind = (token.test(name) || pseudo.test(name)) && clean.test(value) ? kindOf(name) : BAD
+    this.nameKind = named !== undefined ? named.nameKind : token.test(name) || pseudo.test(name) ? kindOf(name) : BAD
+    this.kind = clean.test(value) ? this.nameKind : BAD
     this.size = name.length + value.length + 32
     this.line = this.kind === BAD ? '' : `${name}: ${value}\r\n`
   }

@@ -70,6 +70,9 @@ export class HpackDecoder {
         this.#capacity = capacity
         this.#evict(0)
         continue
+      } else if (this.tooLarge && octet < LITERAL_INDEXED) {
+        if (!this.#skipLiteral(bytes, to)) return -1
+        continue
       } else field = this.#literal(bytes, to, octet >= LITERAL_INDEXED)
       if (field === undefined) return -1
       begun = true
@@ -83,12 +86,20 @@ export class HpackDecoder {
   #literal(bytes: Buffer, to: number, add: boolean): Field | undefined {
     const index = this.#integer(bytes, to, add ? 0x3f : 0x0f)
     if (index < 0) return undefined
-    const name = index === 0 ? this.#string(bytes, to) : this.#entry(index)?.name
+    const named = index === 0 ? undefined : this.#entry(index)
+    const name = index === 0 ? this.#string(bytes, to) : named?.name
     const value = name === undefined ? undefined : this.#string(bytes, to)
     if (name === undefined || value === undefined) return undefined
-    const field = new Field(name, value, this.#kindOf)
+    const field = new Field(name, value, this.#kindOf, named)
     if (add) this.#insert(field)
     return field
+  }
+
+  /** A literal that enters no table, of a block that is too large already: nobody will read it. */
+  #skipLiteral(bytes: Buffer, to: number): boolean {
+    const index = this.#integer(bytes, to, 0x0f)
+    if (index < 0 || (index > 0 && this.#entry(index) === undefined)) return false
+    return (index > 0 || this.#string(bytes, to) !== undefined) && this.#string(bytes, to) !== undefined
   }
 
   #entry(index: number): Field | undefined {

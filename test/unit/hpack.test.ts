@@ -130,3 +130,22 @@ test('any octets: the decoder ends, bounded, without throwing', (t) => {
     }
   }), { seed, numRuns: 3000 })
 })
+
+test('a name is judged once, whatever refers to it, and what nobody will read is not made into fields', () => {
+  let judged = 0
+  const hpack = new HpackDecoder(plain, () => { judged++; return 0 }, 4096, { fields: 100, bytes: 32 * 1024 })
+  const name = 'n'.repeat(4000)
+  const decodeAll = (...pieces: (readonly number[] | Buffer)[]): number => {
+    const bytes = Buffer.concat(pieces.map((each) => Buffer.from(each)))
+    return hpack.decode(bytes, 0, bytes.length)
+  }
+  decodeAll([0x40, 0x7f, ((4000 - 127) & 127) | 128, (4000 - 127) >> 7], Buffer.from(name), [0])
+  assert.equal(judged, 1)
+  const before = hpack.fields.length
+  const count = decodeAll(Buffer.from(Array.from({ length: 5400 }, () => [0x0f, 62 - 15, 0]).flat()))
+  assert.deepEqual([hpack.tooLarge, count <= 8, judged, hpack.fields.length - before <= 8], [true, true, 1, true])
+  assert.equal(decodeAll([0x0f, 62 - 15]), -1, 'cut off is cut off, read or not')
+  // What enters the table does so though it is not kept: the next block means what the peer thinks.
+  decodeAll(Buffer.from(Array.from({ length: 200 }, () => [0x0f, 62 - 15, 0]).flat()), [0x40, 1, 0x61, 1, 0x62])
+  assert.deepEqual([hpack.tooLarge, decodeAll([0xbe]), hpack.fields[0]!.line], [true, 1, 'a: b\r\n'])
+})
