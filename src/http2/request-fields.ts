@@ -45,16 +45,19 @@ export interface Malformed {
 const malformed = (reason: string): Malformed => ({ malformed: reason })
 const fault = (status: HeadFault['status'], reason: string): HeadFault => ({ status, reason })
 
+/** RFC 3986 3.1. */
+const schemeName = /^[a-z][a-z0-9+.-]*$/i
+
 /**
  * Reads the first `count` fields. `end`: no body follows. `via` is our pseudonym; `key` makes the Sec-WebSocket-Key that an extended CONNECT
  * needs where it goes on over HTTP/1.1.
  */
 export function readRequest(fields: readonly Field[], count: number, end: boolean, via: string, key: () => string): Http2Request | HeadFault | Malformed {
-  let method = ''
-  let scheme = ''
+  let method: string | undefined
+  let scheme: string | undefined
   let authority: string | undefined
-  let path = ''
-  let protocol = ''
+  let path: string | undefined
+  let protocol: string | undefined
   let host: string | undefined
   let length = -1
   let expect = false
@@ -75,11 +78,11 @@ export function readRequest(fields: readonly Field[], count: number, end: boolea
     }
     if (kind >= METHOD && kind <= PROTOCOL) {
       if (regular) return malformed('a pseudo-header field behind others')
-      if (kind === METHOD && method === '') method = value
-      else if (kind === PATH && path === '') path = value
-      else if (kind === SCHEME && scheme === '') scheme = value
+      if (kind === METHOD && method === undefined) method = value
+      else if (kind === PATH && path === undefined) path = value
+      else if (kind === SCHEME && scheme === undefined) scheme = value
       else if (kind === AUTHORITY && authority === undefined) authority = value
-      else if (kind === PROTOCOL && protocol === '') protocol = value
+      else if (kind === PROTOCOL && protocol === undefined) protocol = value
       else return malformed('a pseudo-header field repeated')
       continue
     }
@@ -126,11 +129,12 @@ export function readRequest(fields: readonly Field[], count: number, end: boolea
         return malformed(`field ${field.name.slice(0, 40)} is malformed or of another protocol`)
     }
   }
-  if (method === '') return malformed('no :method')
+  if (method === undefined || method === '') return malformed('no :method')
   const connect = method === 'CONNECT'
-  if (protocol !== '' && !connect) return malformed(':protocol without CONNECT')
-  if (connect && protocol === '') return scheme === '' && path === '' ? fault(405, 'method CONNECT') : malformed('CONNECT with :scheme or :path')
-  if (scheme === '' || path === '') return malformed(scheme === '' ? 'no :scheme' : 'no :path')
+  if (protocol !== undefined && (!connect || protocol === '')) return malformed(connect ? 'no :protocol' : ':protocol without CONNECT')
+  if (connect && protocol === undefined) return scheme === undefined && path === undefined ? fault(405, 'method CONNECT') : malformed('CONNECT with :scheme or :path')
+  if (scheme === undefined || path === undefined || path === '') return malformed(scheme === undefined ? 'no :scheme' : 'no :path')
+  if (scheme !== 'https' && scheme !== 'http' && !schemeName.test(scheme)) return malformed('malformed :scheme')
   if (end && length > 0) return malformed('content-length without a body')
   const wrong = checkLine(method, path)
   if (wrong !== undefined) return wrong
@@ -140,7 +144,7 @@ export function readRequest(fields: readonly Field[], count: number, end: boolea
   if (parsed === undefined) return fault(400, 'invalid authority')
   if (authority !== undefined && host !== undefined && !sameAuthority(parsed, host, scheme)) return fault(400, 'host differs from :authority')
   if (cookie !== '') lines += `cookie: ${cookie}\r\n`
-  const upgrade = connect ? protocol.toLowerCase() : ''
+  const upgrade = protocol === undefined ? '' : protocol.toLowerCase()
   if (upgrade === 'websocket') lines += `Sec-WebSocket-Key: ${key()}\r\n`
   const queryAt = path.indexOf('?')
   return {

@@ -33,6 +33,15 @@ test('lengths: announced, unknown, none; cookies are one field; our own Via is a
   assert.deepEqual(read(fields(...usual, ['via', '1.1 serai-test'])), { status: 508, reason: 'loop: Via names this proxy' })
 })
 
+test('an empty pseudo-header field is one all the same, and :scheme is a scheme', () => {
+  for (const name of [':method', ':scheme', ':path'] as const) assert.deepEqual(read(fields([name, ''], ...usual)), { malformed: 'a pseudo-header field repeated' })
+  const connect = [[':method', 'CONNECT'], [':scheme', 'https'], [':path', '/'], [':authority', 'a.example.org']] as const
+  assert.deepEqual(read(fields([':protocol', ''], [':protocol', 'websocket'], ...connect)), { malformed: 'a pseudo-header field repeated' })
+  assert.deepEqual(read(fields([':protocol', ''], ...connect)), { malformed: 'no :protocol' })
+  for (const scheme of ['h ttp', '', '1http', 'http:']) assert.deepEqual(read(fields([':scheme', scheme], ...usual.filter(([name]) => name !== ':scheme'))), { malformed: 'malformed :scheme' })
+  assert.ok('head' in read(fields([':scheme', 'coap+tcp'], ...usual.filter(([name]) => name !== ':scheme'))))
+})
+
 test('extended CONNECT becomes the upgrade of HTTP/1.1, with a key of ours', () => {
   const { head, connect } = read(fields([':method', 'CONNECT'], [':protocol', 'websocket'], [':scheme', 'https'], [':path', '/chat'], [':authority', 'a.example.org']), false) as Http2Request
   assert.deepEqual([connect, head.method, head.upgrade, head.contentLength, head.fields], [true, 'GET', 'websocket', 0, 'Sec-WebSocket-Key: key\r\n'])
