@@ -1,7 +1,7 @@
 // A client's HTTP/2 connection: its session on its wire, what it costs to keep, and how it ends.
 import { randomBytes } from 'node:crypto'
 import type { Timed } from '#src/io/deadlines.ts'
-import { Outbox } from '#src/io/outbox.ts'
+import { Outbox, OUTBOX_BYTES } from '#src/io/outbox.ts'
 import { Wire, type Accepted, type WireOwner } from '#src/io/wire.ts'
 import { CANCEL, ENHANCE_YOUR_CALM, errorName, NO_ERROR } from '#src/http2/error-code.ts'
 import type { Field } from '#src/http2/field.ts'
@@ -19,6 +19,8 @@ import type { ClientGone, Peer } from './stream.ts'
 const LINGER_MS = 2000
 /** Between the two steps of going away, where the client does not answer our PING. */
 const FAREWELL_MS = 1000
+/** Octets a second that a client has to take while any wait for it: one that sips keeps what waits alive for ever. */
+const LEAST_RATE = 256
 /** Requests that a client may have open at once. */
 const STREAMS = 128
 
@@ -37,7 +39,13 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
   #phase: Phase = 'open'
   /** Something has begun that has to be complete in time: the greeting, a header block. */
   #inHead = false
-  #lastUnsent = 0
+  /** Nothing is read: the client has not taken what it was answered. */
+  #held = false
+  /** Octets written so far, and how many of them had been taken when that was looked at last. */
+  #written = 0
+  #lastTaken = 0
+  /** Since when no stream is open: what else comes, PINGs for instance, does not keep the connection. 0: one is. */
+  #idleSince = 0
 
   constructor(context: DownstreamContext, accepted: Accepted, peer: Peer) {
     this.context = context
@@ -87,11 +95,13 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
   onRead(bytes: Buffer, from: number, to: number): void {
     if (this.#phase === 'ending' || this.#phase === 'lingering' || this.#phase === 'closed') return
     this.session.read(bytes, from, to)
+    if (this.#outbox.busy && this.#outbox.at > OUTBOX_BYTES) this.#hold()
     if (this.#phase === 'open' || this.#phase === 'announced' || this.#phase === 'leaving') this.#watch()
   }
 
   onFlush(): void {
     this.#outbox.written()
+    if (this.#outbox.at <= OUTBOX_BYTES) this.#unhold()
     if (this.#phase === 'ending' && this.#outbox.empty) this.#linger()
     else if (this.#phase !== 'closed' && this.#phase !== 'lingering') {
       this.session.drained()
@@ -107,12 +117,26 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
     this.#abandon('client_abort')
   }
 
+  /** Bodies wait for room in the outbox; heads, resets and answers to PINGs cannot, but what makes us write them can. */
+  #hold(): void {
+    if (this.#held) return
+    this.#held = true
+    this.#wire.hold()
+  }
+
+  #unhold(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#wire.unhold()
+  }
+
   #write(bytes: Buffer): boolean {
     const { deadlines, bodyMs } = this.context
+    this.#written += bytes.length
     this.#wire.writeBuffer(bytes)
     if (this.#wire.flushed) return true
     if (this.deadline === 0) {
-      this.#lastUnsent = 0
+      this.#lastTaken = this.#written - bytes.length
       deadlines.arm(this, bodyMs) // from now on the client has to read something now and then
     }
     return false
@@ -129,15 +153,19 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
       if (inHead) deadlines.arm(this, context.headMs)
       else deadlines.disarm(this)
     }
+    const idle = session.streams.open.size === 0
+    if (!idle) this.#idleSince = 0
+    else if (this.#idleSince === 0) this.#idleSince = deadlines.now
     if (inHead) return
-    if (session.streams.open.size === 0) deadlines.arm(this, context.keepAliveMs)
+    if (idle) deadlines.arm(this, Math.max(0, this.#idleSince + context.keepAliveMs - deadlines.now))
     else if (!this.#outbox.busy) deadlines.disarm(this)
   }
 
   expired(): void {
     const { unsent } = this.#wire
-    const stalled = unsent > 0 && unsent === this.#lastUnsent
-    this.#lastUnsent = unsent
+    const taken = this.#written - unsent
+    const stalled = unsent > 0 && taken - this.#lastTaken < (LEAST_RATE * this.context.bodyMs) / 1000
+    this.#lastTaken = taken
     if (this.#phase === 'lingering') this.#close()
     else if (stalled) this.#abandon('client_write_timeout')
     else if (unsent > 0) this.context.deadlines.arm(this, this.context.bodyMs) // a slow reader, but it reads
@@ -199,6 +227,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
 
   #linger(): void {
     this.#phase = 'lingering'
+    this.#unhold()
     this.context.deadlines.arm(this, LINGER_MS)
     this.#wire.end()
   }

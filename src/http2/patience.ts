@@ -38,3 +38,6 @@ export const withFrames = (now: () => number): Patience => new Patience(2000, 20
 
 /** With streams that come to nothing: those that a peer resets (rapid reset, CVE-2023-44487), or makes us reset (CVE-2025-8671). */
 export const withResets = (now: () => number): Patience => new Patience(250, 25, now)
+
+/** With DATA that is more frame than payload: typing and empty messages of gRPC are that too, so it takes many. */
+export const withTinyData = (now: () => number): Patience => new Patience(100_000, 20_000, now)

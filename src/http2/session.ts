@@ -3,7 +3,7 @@ import type { Outbox } from '#src/io/outbox.ts'
 import { COMPRESSION_ERROR, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './error-code.ts'
 import type { Field, KindOf } from './field.ts'
 import {
-  ACK, CONTINUATION, DATA, DEFAULT_WINDOW, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAX_STREAM_ID, MAX_WINDOW, PADDED, PING, PRIORITY, PRIORITY_FLAG, PRIORITY_UPDATE, PUSH_PROMISE,
+  ACK, CONTINUATION, DATA, DEFAULT_WINDOW, END_HEADERS, END_STREAM, FRAME_HEAD, GOAWAY, HEADERS, MAX_STREAM_ID, MAX_WINDOW, PADDED, PING, PRIORITY, PRIORITY_FLAG, PRIORITY_UPDATE, PUSH_PROMISE,
   readId, readWord, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
@@ -11,11 +11,11 @@ import { FrameWriter } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
 import { fragmentOf } from './headers-frame.ts'
 import { HpackDecoder, type BlockLimits } from './hpack-decoder.ts'
-import { withFrames, withResets, type Patience } from './patience.ts'
 import { parsePriority } from './priority.ts'
 import { defaultSettings, readSettings, type PeerSettings } from './settings.ts'
-import type { Stream, StreamOwner } from './stream.ts'
+import { nobody, type Stream, type StreamOwner } from './stream.ts'
 import { CONNECTION_WINDOW, Streams, USEFUL } from './streams.ts'
+import { Tolerance } from './tolerance.ts'
 
 /** What a connection does with what happens on its session. */
 export interface SessionOwner {
@@ -65,8 +65,7 @@ export class Session implements FrameSink {
   readonly #server: boolean
   readonly #reader: FrameReader
   readonly #decoder: HpackDecoder
-  readonly #control: Patience
-  readonly #resets: Patience
+  readonly #tolerance: Tolerance
   #block: HeaderBlock | null = null
   #settled = false
   /** Streams above it are refused: we are going away. */
@@ -82,20 +81,16 @@ export class Session implements FrameSink {
     this.#server = role === 'server'
     this.#reader = new FrameReader(this, this.#server)
     this.#decoder = new HpackDecoder(fields, kindOf, TABLE, limits)
-    const control = withFrames(now)
-    this.#control = control
-    this.#resets = withResets(now)
+    this.#tolerance = new Tolerance(this.#server, now)
     this.writer = new FrameWriter(outbox)
-    this.streams = new Streams({ writer: this.writer, earn: (gain) => control.earn(gain), waiting, emptied: () => owner.emptied() })
+    this.streams = new Streams({ writer: this.writer, tolerance: this.#tolerance, waiting, emptied: () => owner.emptied() })
     if (!this.#server) this.writer.preface()
     this.writer.settings(options.settings)
     this.writer.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW)
   }
 
   /** The peer's SETTINGS have come. */
-  get settled(): boolean {
-    return this.#settled
-  }
+  get settled(): boolean { return this.#settled }
 
   /** A frame or a header block has begun and is not complete. */
   get midway(): boolean {
@@ -158,7 +153,7 @@ export class Session implements FrameSink {
     this.#dataStream = stream
     this.#dataEnd = (flags & END_STREAM) !== 0
     if (stream === null) return length >= USEFUL || this.#spend(1)
-    if (length > 0) return true
+    if (length > 0) return length > FRAME_HEAD || this.#spendTiny()
     if (!this.#dataEnd) return this.#spend(2)
     stream.receive(none, 8, 8, true)
     return !this.over
@@ -235,7 +230,7 @@ export class Session implements FrameSink {
       else if (stream.remoteClosed) this.#streamError(stream, STREAM_CLOSED)
       else if ((stream.recvWindow -= length) < 0) this.#streamError(stream, FLOW_CONTROL_ERROR)
       else {
-        if (length >= USEFUL) this.#control.earn(1)
+        if (length > FRAME_HEAD) this.#tolerance.worked(1)
         return stream
       }
     }
@@ -258,10 +253,10 @@ export class Session implements FrameSink {
     if (padding > size) return this.fail(PROTOCOL_ERROR, 'more padding than frame')
     if (stream === null) {
       this.streams.giveWindow(size)
-      return true
+      return size - padding >= USEFUL || this.#spend(1)
     }
     const end = (flags & END_STREAM) !== 0
-    if (padding === size && !end && !this.#spend(2)) return false
+    if (padding === size ? !end && !this.#spend(2) : size - padding <= FRAME_HEAD && !this.#spendTiny()) return false
     stream.pad(padding)
     const behind = to - padding + 1
     // Whoever frames the span as a chunk overwrites the two octets behind it (frame-reader.ts).
@@ -323,8 +318,9 @@ export class Session implements FrameSink {
     }
     const stream = streams.add(id, nobody)
     stream.remoteClosed = end
+    stream.openedAt = this.#options.now()
     this.#owner.opened(stream, decoder.fields, count, decoder.tooLarge, end)
-    return !this.over
+    return decoder.tooLarge ? this.spendReset() : !this.over
   }
 
   #windowUpdate(id: number, increment: number): boolean {
@@ -350,7 +346,7 @@ export class Session implements FrameSink {
     const stream = streams.open.get(id)
     if (stream === undefined) return this.#spend(1)
     streams.resetByPeer(stream, code)
-    return this.#server ? this.spendReset() : !this.over
+    return this.#bear(this.#tolerance.reset(this.#options.now() - stream.openedAt))
   }
 
   #settings(bytes: Buffer, at: number, to: number): boolean {
@@ -386,13 +382,18 @@ export class Session implements FrameSink {
 
   /** One more stream came to nothing by the peer's doing; owners find out some themselves. */
   spendReset(): boolean {
-    return !this.over && (this.#resets.spend(1) || this.fail(ENHANCE_YOUR_CALM, 'too many streams that came to nothing'))
+    return this.#bear(this.#tolerance.lostStream())
+  }
+
+  #spendTiny(): boolean {
+    return !this.over && (this.#tolerance.tinyData() || this.fail(ENHANCE_YOUR_CALM, 'too much DATA that is more frame than payload'))
+  }
+
+  #bear(borne: boolean): boolean {
+    return !this.over && (borne || this.fail(ENHANCE_YOUR_CALM, 'too many streams that came to nothing'))
   }
 
   #spend(cost: number): boolean {
-    return !this.over && (this.#control.spend(cost) || this.fail(ENHANCE_YOUR_CALM, 'too many frames that move nothing'))
+    return !this.over && (this.#tolerance.frame(cost) || this.fail(ENHANCE_YOUR_CALM, 'too many frames that move nothing'))
   }
 }
-
-/** Until a stream is taken. */
-const nobody: StreamOwner = { headers: () => undefined, data: () => undefined, gone: () => undefined, unblocked: () => undefined, localEnd: () => undefined, closed: () => undefined }

@@ -24,8 +24,8 @@ export interface StreamHost {
   sendWindow: number
   /** Streams whose octets wait. */
   readonly blocked: Set<Stream>
-  /** A frame of DATA; false when there is no room for it now. */
-  writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean): boolean
+  /** A frame of DATA; false when there is no room for it now. `cut`: a window made it as small as it is. */
+  writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean, cut: boolean): boolean
   writeTrailers(id: number, lines: string): void
   writeEnd(id: number): void
   writeWindowUpdate(id: number, increment: number): void
@@ -60,6 +60,8 @@ export class Stream implements Source {
   priority: Priority = DEFAULT_PRIORITY
   /** Octets of body sent so far. */
   sent = 0
+  /** When the peer opened it: milliseconds of the session's clock. */
+  openedAt = 0
   readonly #host: StreamHost
   #size = STREAM_WINDOW
   /** Octets that were used and not yet given back as window. */
@@ -68,8 +70,10 @@ export class Stream implements Source {
   #unused = 0
   #holds = 0
   #wasHeld = false
-  // What no window, or no room, lets out.
+  // What no window, or no room, lets out: `[#waitingFrom, #waitingTo)` of memory that grows by doubling, so that tiny pieces cost what they hold.
   #waiting: Buffer | null = null
+  #waitingFrom = 0
+  #waitingTo = 0
   #waitingEnd = false
   #trailers = ''
   #endSent = false
@@ -160,9 +164,7 @@ export class Stream implements Source {
     if (this.over || this.localClosed) return
     const rest = this.#waiting === null ? this.#push(bytes, from, to, end && trailers === '', Number.POSITIVE_INFINITY) : from
     if (rest < to || (this.#waiting !== null && end)) {
-      const piece = bytes.subarray(rest, to)
-      this.#waiting = this.#waiting === null ? Buffer.from(piece) : Buffer.concat([this.#waiting, piece])
-      this.#host.countWaiting(to - rest)
+      this.#wait(bytes, rest, to)
       this.#waitingEnd = end
       this.#trailers = trailers
       this.#host.blocked.add(this)
@@ -171,16 +173,31 @@ export class Stream implements Source {
     if (end) this.#releaseSource() // the body is over: who sent it may go on with the next
   }
 
+  #wait(bytes: Buffer, from: number, to: number): void {
+    const size = to - from
+    const waiting = this.#waiting
+    const kept = waiting === null ? 0 : this.#waitingTo - this.#waitingFrom
+    if (waiting === null || this.#waitingTo + size > waiting.length) {
+      const larger = Buffer.allocUnsafe(waiting === null ? size : 2 * (kept + size))
+      waiting?.copy(larger, 0, this.#waitingFrom, this.#waitingTo)
+      this.#waiting = larger
+      this.#waitingFrom = 0
+      this.#waitingTo = kept
+    }
+    bytes.copy(this.#waiting!, this.#waitingTo, from, to)
+    this.#waitingTo += size
+    this.#host.countWaiting(size)
+  }
+
   /** Sends what waits, at most `limit` octets; whether any was sent. */
   resume(limit: number): boolean {
     const waiting = this.#waiting
     if (waiting === null) return false
-    const from = this.#push(waiting, 0, waiting.length, this.#waitingEnd && this.#trailers === '', limit)
-    this.#host.countWaiting(-from)
-    if (from < waiting.length) {
-      this.#waiting = waiting.subarray(from)
-      return from > 0
-    }
+    const from = this.#waitingFrom
+    const rest = this.#push(waiting, from, this.#waitingTo, this.#waitingEnd && this.#trailers === '', limit)
+    this.#host.countWaiting(from - rest)
+    this.#waitingFrom = rest
+    if (rest < this.#waitingTo) return rest > from
     this.#waiting = null
     this.#host.blocked.delete(this)
     if (this.#waitingEnd) this.#end(this.#trailers)
@@ -204,7 +221,7 @@ export class Stream implements Source {
     while (at < stop) {
       const size = Math.min(stop - at, this.sendWindow, host.sendWindow, MAX_DATA)
       const last = end && at + size === to
-      if (size <= 0 || !host.writeData(this.id, bytes, at, at + size, last)) return at
+      if (size <= 0 || !host.writeData(this.id, bytes, at, at + size, last, size < stop - at && size < MAX_DATA)) return at
       this.#endSent = last
       at += size
       this.sendWindow -= size
@@ -253,7 +270,7 @@ export class Stream implements Source {
   /** Called by the connection when it is over: nothing waits for it any more. */
   drop(): void {
     this.over = true
-    if (this.#waiting !== null) this.#host.countWaiting(-this.#waiting.length)
+    if (this.#waiting !== null) this.#host.countWaiting(this.#waitingFrom - this.#waitingTo)
     this.#waiting = null
     this.#releaseSource()
     if (this.#unused === 0) return
@@ -263,3 +280,6 @@ export class Stream implements Source {
 }
 
 const MAX_DATA = 16_384
+
+/** The owner of a stream that nobody has taken yet. */
+export const nobody: StreamOwner = { headers: () => undefined, data: () => undefined, gone: () => undefined, unblocked: () => undefined, localEnd: () => undefined, closed: () => undefined }

@@ -5,21 +5,21 @@ import type { FrameWriter } from './frame-writer.ts'
 import { isIncremental, urgencyOf } from './priority.ts'
 import { RecentStreams } from './recent-streams.ts'
 import { Stream, type StreamHost, type StreamOwner } from './stream.ts'
+import type { Tolerance } from './tolerance.ts'
 
 /** What may come on all streams together and not be used yet: it bounds what a connection keeps of bodies. */
 export const CONNECTION_WINDOW = 1024 * 1024
 
 export interface StreamsOptions {
   readonly writer: FrameWriter
-  /** Work that is useful was done. */
-  earn(gain: number): void
+  readonly tolerance: Tolerance
   /** Octets of bodies that wait for a window: by how much they grow or shrink. */
   waiting(change: number): void
   /** The last stream has ended. */
   emptied(): void
 }
 
-/** A frame of DATA this long is work that is useful; shorter ones are what tiny windows make of us. */
+/** A frame of DATA this long is work that is useful, whatever made it so short. */
 export const USEFUL = 256
 
 /** A peer that sends this much on others while one stream waits is not slow: it has one connection for all of them, and chooses. */
@@ -141,9 +141,10 @@ export class Streams implements StreamHost {
 
   // ── what a stream asks ──
 
-  writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean): boolean {
+  writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean, cut: boolean): boolean {
     if (!this.#writer.data(id, bytes, from, to, end)) return false
-    if (to - from >= USEFUL || end) this.#options.earn(2)
+    // However small the message, it may be answered by a PING and two windows (gRPC's estimate of the bandwidth); what a tiny window cut small may not.
+    if (!cut || to - from >= USEFUL || end) this.#options.tolerance.worked(3)
     return true
   }
 
@@ -178,7 +179,7 @@ export class Streams implements StreamHost {
   }
 
   close(stream: Stream): void {
-    this.#options.earn(4)
+    this.#options.tolerance.finished()
     this.#ended.add(stream.id)
     this.#remove(stream)
     stream.owner.closed()

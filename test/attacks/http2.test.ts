@@ -173,6 +173,34 @@ suite('slowness', () => {
   })
 })
 
+suite('answers that nobody reads', () => {
+  test('a client that asks on and reads nothing is not read from, and then cut off', async () => {
+    let asked = 0
+    const large = await startBackend({ record: false, onRequest: async (_, connection) => { asked++; await connection.send(`HTTP/1.1 204 No Content\r\nX-Large: ${'x'.repeat(8000)}\r\n\r\n`) } })
+    plane.publish([service('heads', [large.address])])
+    await plane.settled()
+    await using client = await connectHttp2(plane.port)
+    client.socket.pause()
+    for (let sent = 0, stopped = false; !stopped && sent < 8000;) {
+      for (let at = 0; at < 40; at++, sent++) client.send(frame('HEADERS', 5, 1 + 2 * sent, get('/', 'heads.example.org')))
+      stopped = await until(() => asked === sent, { what: 'answers', deadline: 1000 }).then(() => false, () => true)
+    }
+    assert.ok(asked < 5000, `${asked} requests were answered to a client that reads nothing`)
+    await until(async () => await gauge('serai_exchanges') === 0, { what: 'it to be cut off', deadline: 8000 })
+    assert.equal(await ask(), 200)
+    await large[Symbol.asyncDispose]()
+  })
+
+  test('PINGs do not keep a connection that nobody uses', async () => {
+    const short = await startDataPlane({ workers: 1, settings: (same) => ({ ...change(same), client: { headMs: 10_000, bodyMs: 400, keepAliveMs: 500 } }) })
+    await using client = await connectHttp2(short.port)
+    const pings = setInterval(() => client.send(frame('PING', 0, 0, Buffer.alloc(8))), 50)
+    assert.equal(await client.ended(), 0)
+    clearInterval(pings)
+    await short[Symbol.asyncDispose]()
+  })
+})
+
 /** Requests that HTTP/2 can carry and HTTP/1.1 must not: what would be two requests, or another one, one hop on. */
 const smuggled: readonly (readonly [name: string, fields: readonly (readonly [string, string])[], body?: string])[] = [
   ['CR LF in a value', [['x', 'a\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: web.example.org\r\n\r\n']]],

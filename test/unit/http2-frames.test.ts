@@ -180,6 +180,14 @@ const refusals: readonly { readonly name: string; readonly code: number; readonl
   { name: 'empty DATA', code: 11, send: (bench) => { bench.feed(frame('HEADERS', 4, 1, post())); for (let at = 0; at < 5000; at++) bench.feed(frame('DATA', 0, 1)) } },
   { name: 'padding alone', code: 11, send: (bench) => { bench.feed(frame('HEADERS', 4, 1, post())); for (let at = 0; at < 5000; at++) bench.feed(frame('DATA', 8, 1, [0])) } },
   { name: 'windows opened by one octet at a time', code: 11, send: (bench) => { bench.feed(frame('HEADERS', 5, 1, get())); for (let at = 0; at < 5000; at++) bench.feed(windowUpdate(0, 1)) } },
+  { name: 'DATA in crumbs', code: 11, send: (bench) => { bench.feed(frame('HEADERS', 4, 1, post())); for (let at = 0; at < 200; at++) bench.feed(...Array.from({ length: 1000 }, () => frame('DATA', 0, 1, 'x'))) } },
+  { name: 'padded DATA on a stream that is over', code: 11, send: (bench) => { bench.feed(frame('HEADERS', 4, 1, post())); bench.session.streams.open.get(1)!.reset(0); for (let at = 0; at < 5000; at++) bench.feed(frame('DATA', 8, 1, [0])) } },
+  { name: 'heads that are too large', code: 11, send: (bench) => { for (let id = 1; id < 2000 && bench.heard.failed.length === 0; id += 2) { bench.feed(frame('HEADERS', 5, id, Buffer.concat([get(), Buffer.alloc(1000, 0x82)]))); bench.session.streams.open.get(id)?.reset(0) } } },
+  { name: 'a window opened by an octet for each octet of an answer', code: 11, send: (bench) => {
+    bench.feed(settings([4, 0]), frame('HEADERS', 5, 1, get()))
+    bench.session.streams.open.get(1)!.send(Buffer.alloc(20_000), 0, 20_000, true, '', source)
+    for (let at = 0; at < 5000; at++) bench.feed(windowUpdate(1, 1))
+  } },
   { name: 'unknown frames', code: 11, send: (bench) => { for (let at = 0; at < 5000; at++) { const odd = frame('PING', 0, 0, ''); odd[3] = 0x77; bench.feed(odd) } } },
   { name: 'a frame larger than we take', code: 6, send: (bench) => bench.feed(Buffer.from([0, 0x40, 1, 0, 0, 0, 0, 0, 1])) },
   { name: 'more DATA than the connection\'s window', code: 3, send: (bench) => {
@@ -217,6 +225,52 @@ test('who is slow, or busy with real work, is not taken for a flood', () => {
     bench.session.streams.open.get(id)!.send(Buffer.alloc(1000), 0, 1000, true, '', source)
   }
   assert.deepEqual(bench.heard.failed, [])
+})
+
+test('a PING and two windows for every message, however small (how gRPC estimates bandwidth), are no flood', () => {
+  const bench = server()
+  bench.feed(frame('HEADERS', 4, 1, post()))
+  const stream = bench.session.streams.open.get(1)!
+  for (let at = 0; at < 20_000; at++) {
+    stream.send(Buffer.alloc(25), 0, 25, false, '', source)
+    bench.feed(frame('PING', 0, 0, Buffer.alloc(8)), windowUpdate(0, 25), windowUpdate(1, 25))
+    if (at % 100 === 0) bench.raw()
+  }
+  assert.deepEqual(bench.heard.failed, [])
+})
+
+test('calls that run out of time, and are reset then, are no rapid reset', () => {
+  const bench = server()
+  for (let tick = 0, id = 1; tick < 600; tick++) {
+    bench.now = tick * 100
+    const begun = [id, id + 2, id + 4, id + 6, id + 8]
+    for (const each of begun) bench.feed(frame('HEADERS', 5, each, get()))
+    bench.now += 300
+    for (const each of begun) bench.feed(rst(each, 8))
+    id += 10
+  }
+  assert.deepEqual(bench.heard.failed, [])
+})
+
+test('what waits in crumbs costs what it holds: an octet at a time is not copied again and again', (t) => {
+  let waiting = 0
+  const bench = startSession('server', { waiting: (change) => { waiting += change } })
+  bench.feed(preface, settings([4, 0]), frame('HEADERS', 5, 1, get()))
+  const stream = bench.session.streams.open.get(1)!
+  const concat = t.mock.method(Buffer, 'concat')
+  const allocate = t.mock.method(Buffer, 'allocUnsafe')
+  for (let at = 0; at < 60_000; at++) stream.send(Buffer.from([at & 0xff]), 0, 1, false, '', source)
+  const made = concat.mock.callCount() + allocate.mock.callCount()
+  t.mock.restoreAll()
+  assert.deepEqual([waiting, made < 40], [60_000, true], `${made} pieces of memory were made`)
+  bench.raw()
+  const read: Buffer[] = []
+  for (let at = 0; at < 6; at++) {
+    bench.feed(windowUpdate(1, 10_000))
+    read.push(...bench.written().filter((each) => each.type === 0).map((each) => each.payload))
+  }
+  const all = Buffer.concat(read)
+  assert.deepEqual([all.length, all.every((octet, at) => octet === (at & 0xff)), waiting], [60_000, true, 0])
 })
 
 test('what comes late on a stream that we reset is passed over; what comes on one that ended is an error', () => {
