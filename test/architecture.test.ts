@@ -23,7 +23,7 @@ const levels: readonly (readonly string[])[] = [
 
 /** What a data-plane thread must not load: it costs memory in each of them, and none of it belongs to a request. */
 const notInWorkers = {
-  packages: ['undici', 'zod', 'yaml', 'pino', 'prom-client', 'acme-client'],
+  packages: ['node:http', 'undici', 'zod', 'yaml', 'pino', 'prom-client', 'acme-client'],
   parts: ['config', 'control', 'admin', 'commands', 'catalog', 'certificates', 'tags', 'development'],
 } as const
 

@@ -1,5 +1,5 @@
 // Writing a response head to an HTTP/1.x client: pure text.
-import { STATUS_CODES } from 'node:http'
+import { REASON_PHRASES } from './reason-phrases.ts'
 
 /** Length of a body that is sent chunked, or, to HTTP/1.0, up to the end of the connection. */
 export const UNKNOWN_LENGTH = -1
@@ -18,7 +18,7 @@ export interface OutgoingHead {
   readonly bodiless: boolean
 }
 
-const statusLine = (head: OutgoingHead): string => `HTTP/1.1 ${head.status} ${head.reason === '' ? (STATUS_CODES[head.status] ?? '') : head.reason}\r\n`
+const statusLine = (head: OutgoingHead): string => `HTTP/1.1 ${head.status} ${head.reason === '' ? (REASON_PHRASES[head.status] ?? '') : head.reason}\r\n`
 
 /** Up to and with the empty line. `minor` is the client's; `close`: this is the connection's last response. */
 export function responseHeadText(head: OutgoingHead, minor: 0 | 1, close: boolean): string {

@@ -1,5 +1,5 @@
 // The answers that are ours: which status and which words a client gets when no upstream answers (DESIGN: failure table).
-import { STATUS_CODES } from 'node:http'
+import { REASON_PHRASES } from '#src/http1/reason-phrases.ts'
 import type { OutgoingHead } from '#src/http1/response-text.ts'
 
 /** Why a request was not answered by an upstream; the access log's `reason`. */
@@ -36,7 +36,7 @@ export interface Answer {
 /** The answer for a reason; `fields` are further lines. HEAD gets the head alone. */
 export function answerFor(reason: Reason, method: string, fields: string): Answer {
   const [status, words, retryAfter] = answers[reason]
-  const body = `${status} ${STATUS_CODES[status] ?? ''}: ${words}\n`
+  const body = `${status} ${REASON_PHRASES[status] ?? ''}: ${words}\n`
   const retry = retryAfter === 0 ? '' : `Retry-After: ${retryAfter}\r\n`
   return {
     head: { status, reason: '', fields: `${fields}Content-Type: text/plain\r\n${retry}`, length: body.length, bodiless: method === 'HEAD' },
