@@ -8,7 +8,7 @@ import { cells, countExchange } from '#src/observe/counters.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
 import type { ResponseSink, UpstreamFailure, UpstreamStream } from '#src/upstream/stream.ts'
-import type { Endpoint } from '#src/upstream/endpoint.ts'
+import { noEndpoints, type Endpoint } from '#src/upstream/endpoint.ts'
 import type { Waiter } from '#src/upstream/pool.ts'
 import { accessRecord, debugField, type ExchangeFacts } from './account.ts'
 import { answerFor, statusOf, type Reason } from './answers.ts'
@@ -25,8 +25,6 @@ import { requestLines, requestText } from './request-text.ts'
 import { countAttempt, type CompiledRoute } from './route.ts'
 import { isConnect, Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-
-const noEndpoints: readonly Endpoint[] = []
 
 export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed, ExchangeFacts {
   deadline = 0
@@ -52,6 +50,8 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
   #opening: UpstreamStream | null = null
   #repeats = 0
   #staleRepeated = false
+  /** The last attempt was refused, which says nothing against its endpoint: when no other is left, it is asked again. */
+  #untaken = false
   /** The request's body; null when it has none. */
   #upload: Upload | null = null
   #isGrpc = false
@@ -84,8 +84,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
   /** Goes as far as it can at once; `bytes[from, to)` is the beginning of the body. */
   start(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     const plane = this.#plane
-    const head = this.head
-    const { peer } = this.stream
+    const { head, stream: { peer } } = this
     this.requestId = plane.requestId()
     // 1. Who is asking.
     let forwarded: string
@@ -155,7 +154,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
   }
 
   #attempt(route: CompiledRoute): void {
-    const target = this.#plane.pick(route, this.tried, this.head, this.client, this.path)
+    const target = this.#plane.pick(route, this.tried, this.head, this.client, this.path, this.#untaken)
     if (target === undefined) return this.#nobodyLeft(route, this.#reason === '' ? (route.refuse === 'vanished' ? 'service_gone' : 'no_endpoint') : this.#reason)
     this.endpoint = target.endpoint
     this.#queuedUntil = 0
@@ -211,10 +210,12 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     return this.#waiting === '' ? Number.POSITIVE_INFINITY : this.#waiting === 'table' ? this.#heldUntil : this.#queuedUntil
   }
 
-  /** A place in the queue came up. */
+  /** A place in the queue came up, or the connection that was being opened has no room. */
   retry(): void {
     if (this.#over || this.endpoint === null || this.route === null) return
     this.#waiting = ''
+    if (this.#opening !== null) this.attempts-- // it was counted, and nothing was sent
+    this.#opening = null
     this.#arm()
     this.#acquire(this.route, this.endpoint)
   }
@@ -242,6 +243,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     const { endpoint, route } = this
     if (this.#over || endpoint === null || route === null) return
     const stale = failure.kind === 'reset' && failure.stale
+    this.#untaken = failure.kind === 'reset' && failure.untaken
     countAttempt(this.route, resultOf[failure.kind])
     this.#plane.failed(endpoint, route.service, failure)
     this.#connection = null
@@ -250,11 +252,10 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     const reason = reasonOf[failure.kind]
     if (this.#status !== 0) {
       this.stream.cut()
-      this.#finish(this.#status, reason)
-      return
+      return this.#finish(this.#status, reason)
     }
     const decision = mayRetry({
-      kind: failure.kind, stale, untaken: failure.kind === 'reset' && failure.untaken, method: this.head.method, bodyWhole: this.#upload === null || this.#upload.whole,
+      kind: failure.kind, stale, untaken: this.#untaken, method: this.head.method, bodyWhole: this.#upload === null || this.#upload.whole,
       repeats: this.#repeats, allowedRepeats: route.policy.retryAttempts, elapsedMs: this.#plane.clock() - this.startedAt, retryTimeoutMs: route.policy.retryTimeoutMs,
       staleRepeated: this.#staleRepeated,
     })
@@ -287,10 +288,9 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     this.#upload?.forget()
     this.#plane.answered(endpoint, route, head.status, this.firstByteAt)
     if (head.status === 101) return this.#openTunnel(endpoint, head, bytes, from, to)
-    const { source } = this.#connection!
     this.bytesOut += to - from
     const date = head.hasDate ? '' : this.#plane.dateField()
-    this.stream.respond(outgoingHead(head, this.head.method, date + debugField(this), hstsFor(this.stream.peer, this.#plane.hstsField)), bytes, from, to, end, trailers, source)
+    this.stream.respond(outgoingHead(head, this.head.method, date + debugField(this), hstsFor(this.stream.peer, this.#plane.hstsField)), bytes, from, to, end, trailers, this.#connection!.source)
     if (end) this.#complete()
   }
 

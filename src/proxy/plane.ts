@@ -19,7 +19,7 @@ import type { UpstreamFailure } from '#src/upstream/stream.ts'
 import { createAddressPolicy } from '#src/upstream/address-policy.ts'
 import { Dialer } from '#src/upstream/dial.ts'
 import { eject, mayEjectForStatus, recordAnswer, recordFailure, recordSuccess } from '#src/upstream/eject.ts'
-import { Endpoint } from '#src/upstream/endpoint.ts'
+import { Endpoint, noEndpoints } from '#src/upstream/endpoint.ts'
 import { Names } from '#src/upstream/names.ts'
 import { pick } from '#src/upstream/pick.ts'
 import { Http2Pool } from '#src/upstream/http2-pool.ts'
@@ -248,7 +248,8 @@ export class Plane implements TunnelHost {
     return this.#edges.counters[workerCell.exchanges]! > this.settings.limits.exchanges
   }
 
-  pick(route: CompiledRoute, tried: readonly Endpoint[], head: RequestHead, client: string, path: string): Target | undefined {
+  /** One of the route's endpoints that was not tried; `again`: one of all, when no other is left. */
+  pick(route: CompiledRoute, tried: readonly Endpoint[], head: RequestHead, client: string, path: string, again: boolean): Target | undefined {
     const { service } = route
     const context: PickContext = {
       now: this.#edges.clock.now(),
@@ -258,7 +259,10 @@ export class Plane implements TunnelHost {
       health: 'strict',
       hashKey: service.hashOf === '' ? '' : hashKey(service.hashOf, head, client, path),
     }
-    return pick(service.balancer, route.targets, context, this.settings.eject.panic)
+    const { targets } = route
+    const { panic } = this.settings.eject
+    const found = pick(service.balancer, targets, context, panic)
+    return found === undefined && again ? pick(service.balancer, targets, { ...context, tried: noEndpoints }, panic) : found
   }
 
   /** The endpoint's connections. */

@@ -1,7 +1,7 @@
 // A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
-import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
 import type { UpstreamStream, UpstreamTunnelSink } from '#src/upstream/stream.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'

@@ -29,3 +29,5 @@ export class Endpoint {
     this.address = address
   }
 }
+
+export const noEndpoints: readonly Endpoint[] = []

@@ -9,10 +9,11 @@ import { ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE } from '#src/htt
 import { STREAM_WINDOW } from '#src/http2/stream.ts'
 import type { ConnectionContext } from './connection.ts'
 import { Http2Attempt, type AttemptHome } from './http2-stream.ts'
+import type { Waiter } from './pool.ts'
 import type { ResponseSink } from './stream.ts'
 
 /** Attempts at once on one connection, if the endpoint does not want fewer: beyond it, another connection is opened. */
-const STREAMS = 100
+export const STREAMS = 100
 const HEAD_BYTES = 64 * 1024
 const HEAD_FIELDS = 200
 /** How long an answer to a PING may take. */
@@ -22,6 +23,8 @@ const LAST_ID = 0x3fff_ffff
 
 /** What the connections of an endpoint belong to. */
 export interface Http2Home {
+  /** Its SETTINGS came: so many attempts at once it takes, at least 1. */
+  told(streams: number): void
   /** There is room for another attempt. */
   roomIn(connection: Http2Connection): void
   /** It takes no more attempts, or is no more. */
@@ -46,15 +49,21 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   readonly #outbox: Outbox
   /** Attempts that run or wait for the connection. */
   readonly #attempts = new Set<Http2Attempt>()
+  /** Attempts at once that the endpoint takes: what is expected, then what its SETTINGS say, or less once it has refused some. */
+  #limit: number
+  /** Attempts that ended since it last refused one or was given more. */
+  #since = 0
+  #wired = false
   #leaving = false
   #gone = false
   #pinged = false
 
-  constructor(context: ConnectionContext, outboxes: Outboxes, home: Http2Home, dial: Dial, serverName: string) {
+  constructor(context: ConnectionContext, outboxes: Outboxes, home: Http2Home, dial: Dial, serverName: string, expected: number) {
     this.#context = context
     this.deadlines = context.deadlines
     this.#home = home
     this.serverName = serverName
+    this.#limit = expected
     this.scheme = dial.ready === 'secureConnect' ? 'https' : 'http'
     context.opened()
     context.deadlines.arm(this, context.connectMs)
@@ -81,22 +90,32 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     return this.#attempts.size
   }
 
-  /** Whether it can take one more. */
+  /** Whether it can take one more. One that may be dead takes none until it has answered the PING. */
   get hasRoom(): boolean {
-    return !this.#leaving && !this.#gone && this.#attempts.size < Math.min(STREAMS, this.session.peer.maxConcurrentStreams)
+    return !this.#leaving && !this.#gone && !this.#pinged && !this.session.over && this.#attempts.size < this.#limit
   }
 
-  /** An attempt of `sink`: begun at once, or when the connection is there. */
-  attempt(sink: ResponseSink): Http2Attempt {
-    const attempt = new Http2Attempt(this, sink)
+  /** An attempt of `sink`: begun at once, or when the connection is there; if there turns out to be no room for it, `waiter` has to ask again. */
+  attempt(sink: ResponseSink, waiter: Waiter): Http2Attempt {
+    const attempt = new Http2Attempt(this, sink, waiter)
     this.#attempts.add(attempt)
-    if (this.ready) this.deadlines.disarm(this)
+    if (this.ready && !this.#pinged) this.deadlines.disarm(this)
     return attempt
+  }
+
+  /** What it refuses is more than it takes just now; it is given one more each time that as many as it takes have ended. */
+  refused(): void {
+    this.#limit = Math.max(1, this.#attempts.size - 1)
+    this.#since = 0
   }
 
   left(attempt: Http2Attempt): void {
     if (!this.#attempts.delete(attempt) || this.#gone) return
     this.served++
+    if (++this.#since > this.#limit && this.#limit < this.#most) {
+      this.#limit++
+      this.#since = 0
+    }
     if (this.#attempts.size === 0) this.#rest()
     if (this.hasRoom) this.#home.roomIn(this)
   }
@@ -116,11 +135,12 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
 
   #connected(): void {
     if (this.#gone) return
-    this.deadlines.disarm(this)
-    this.ready = true
+    this.#wired = true
     this.#outbox.flush()
-    for (const attempt of [...this.#attempts]) attempt.connected()
-    if (this.#attempts.size === 0) this.#rest()
+  }
+
+  get #most(): number {
+    return Math.min(STREAMS, this.session.peer.maxConcurrentStreams)
   }
 
   /** Nobody uses it: for a while it is kept. */
@@ -158,7 +178,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   }
 
   expired(): void {
-    if (!this.ready) this.#close('timeout')
+    if (!this.ready) this.#close(this.#wired ? 'no SETTINGS in time' : 'timeout')
     else if (this.#pinged) this.#close('no answer to a PING')
     else if (this.#attempts.size === 0) this.#close('')
   }
@@ -183,15 +203,33 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     if (this.#attempts.size === 0) this.#close('')
   }
 
+  /** Only now it is known how many attempts it takes, and no attempt begins before; one that takes none yet is waited for, as for a connection. */
   settled(): void {
-    for (const attempt of [...this.#attempts]) attempt.settled()
+    const most = this.#most
+    if (most === 0 && !this.ready) return
+    this.#limit = most
+    if (!this.ready) this.#begin(most)
     if (this.hasRoom) this.#home.roomIn(this)
   }
 
+  #begin(most: number): void {
+    this.deadlines.disarm(this)
+    this.ready = true
+    this.#home.told(most)
+    const waiting = [...this.#attempts]
+    const placeless = waiting.splice(most)
+    for (const attempt of placeless) this.#attempts.delete(attempt)
+    for (const attempt of waiting) attempt.connected()
+    for (const attempt of placeless) attempt.placeless()
+    if (this.#attempts.size === 0) this.#rest()
+  }
+
   pong(): void {
+    if (!this.#pinged) return
     this.#pinged = false
     if (this.#attempts.size === 0) this.#rest()
     else this.deadlines.disarm(this)
+    if (this.hasRoom) this.#home.roomIn(this)
   }
 
   emptied(): void {

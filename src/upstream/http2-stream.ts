@@ -11,6 +11,7 @@ import { readResponse } from '#src/http2/response-fields.ts'
 import type { Session } from '#src/http2/session.ts'
 import type { Stream, StreamOwner } from '#src/http2/stream.ts'
 import { BUSY_BYTES } from '#src/http2/streams.ts'
+import type { Waiter } from './pool.ts'
 import type { ResponseSink, UpstreamFailure, UpstreamRequest, UpstreamStream, UpstreamTunnelSink } from './stream.ts'
 
 /** The connection of an attempt. */
@@ -26,6 +27,8 @@ export interface AttemptHome {
   readonly lastRead: number
   /** A response did not come in time: is anybody there? */
   suspect(): void
+  /** The endpoint refused a stream: it has no room for so many. */
+  refused(): void
   /** Another stream has its place now. */
   left(attempt: Http2Attempt): void
 }
@@ -42,6 +45,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   bucketTick = 0
   readonly wire = null
   readonly #home: AttemptHome
+  readonly #waiter: Waiter
   #sink: ResponseSink | null
   #tunnel: UpstreamTunnelSink | null = null
   #stream: Stream | null = null
@@ -56,8 +60,9 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   /** On all streams of the connection, when that was last looked at. */
   #lastReceived = 0
 
-  constructor(home: AttemptHome, sink: ResponseSink) {
+  constructor(home: AttemptHome, sink: ResponseSink, waiter: Waiter) {
     this.#home = home
+    this.#waiter = waiter
     this.#sink = sink
   }
 
@@ -79,28 +84,32 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     this.#sink?.connected()
   }
 
+  /** The connection is there and has no room for it: nothing was sent, and another place has to be found. */
+  placeless(): void {
+    if (this.#phase === 'over') return
+    this.#phase = 'over'
+    this.#sink = null
+    this.#waiter.retry()
+  }
+
   /** The connection did not come about. */
   failed(failure: UpstreamFailure): void {
     this.#fail(failure)
   }
 
   begin(sink: ResponseSink, request: UpstreamRequest): void {
-    const { session, deadlines, lastRead } = this.#home
+    const { deadlines, lastRead } = this.#home
     this.#sink = sink
     this.#request = request
     this.#begunAt = lastRead
     this.#phase = 'head'
     deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
-    if (request.upgrade === '' || session.settled) this.#open(request)
-  }
-
-  /** The upstream's SETTINGS came: whether it has extended CONNECT is known now. */
-  settled(): void {
-    if (this.#phase === 'head' && this.#stream === null) this.#open(this.#request!)
+    this.#open(request)
   }
 
   #open(request: UpstreamRequest): void {
     const { session } = this.#home
+    if (session.over) return this.#fail({ kind: 'reset', detail: 'the connection has failed', stale: false, untaken: true }) // nothing is written
     if (request.upgrade !== '' && !session.peer.connectProtocol) return this.#fail({ kind: 'malformed', detail: 'the upstream has no extended CONNECT (RFC 8441)' })
     const stream = session.open(this)
     this.#stream = stream
@@ -212,6 +221,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   gone(code: number): void {
     const { why, served, lastRead } = this.#home
     const refused = code === REFUSED_STREAM
+    if (refused && why === '') this.#home.refused()
     const detail = why !== '' && !refused ? why : `RST_STREAM ${errorName(code)}`
     // The connection was there already, and nothing has come since the request went: it may have been dead for long.
     const stale = why !== '' && served > 0 && this.#phase === 'head' && lastRead === this.#begunAt
@@ -236,8 +246,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   expired(): void {
     const stream = this.#stream
     const request = this.#request
-    if (request === null || this.#phase === 'over') return
-    if (stream === null) return this.#late('head timeout', 'no SETTINGS in time')
+    if (stream === null || request === null || this.#phase === 'over') return
     if (this.#phase === 'head' && !stream.localClosed) {
       // The request is still being sent: by a slow client, or to an upstream that opens no window.
       if (stream.blocked && stream.sent === this.#lastSent) return this.#late('head timeout', 'the request was not taken in time')
