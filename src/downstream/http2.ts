@@ -43,6 +43,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
   #held = false
   /** Octets written so far, and how many of them had been taken when that was looked at last. */
   #written = 0
+  #lastWrite = 0
   #lastTaken = 0
   /** Since when no stream is open: what else comes, PINGs for instance, does not keep the connection. 0: one is. */
   #idleSince = 0
@@ -133,6 +134,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
   #write(bytes: Buffer): boolean {
     const { deadlines, bodyMs } = this.context
     this.#written += bytes.length
+    this.#lastWrite = bytes.length
     this.#wire.writeBuffer(bytes)
     if (this.#wire.flushed) return true
     if (this.deadline === 0) {
@@ -163,7 +165,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
 
   expired(): void {
     const { unsent } = this.#wire
-    const taken = this.#written - unsent
+    const taken = this.#written - Math.min(unsent, this.#lastWrite) // one write at a time; TLS counts its octets before and behind its encryption
     const stalled = unsent > 0 && taken - this.#lastTaken < (LEAST_RATE * this.context.bodyMs) / 1000
     this.#lastTaken = taken
     if (this.#phase === 'lingering') this.#close()
