@@ -63,7 +63,7 @@ test('both kinds of key for one name: clients get what they can verify', async (
   }
 })
 
-test('curl: a request, a large response and a large upload, over TLS 1.2 and 1.3', async (t) => {
+test('curl: a request, a large response and a large upload, over TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2', async (t) => {
   const curl = needs(t, 'curl')
   if (curl === undefined) return
   const large = randomBytes(8 * 1024 * 1024)
@@ -77,10 +77,13 @@ test('curl: a request, a large response and a large upload, over TLS 1.2 and 1.3
   const body = await https.folder.write('body', large)
   const to = ['--silent', '--show-error', '--cacert', https.folder.file('ca.pem'), '--resolve', `a.example.org:${https.port}:127.0.0.1`]
   for (const version of ['1.2', '1.3']) {
-    const down = await run(curl, [...to, `--tlsv${version}`, '--tls-max', version, '--output', https.folder.file('down'), '--write-out', '%{http_code} %{size_download}', `https://a.example.org:${https.port}/`])
-    assert.deepEqual([down.code, down.stdout], [0, `200 ${large.length}`], down.stderr)
-    const up = await run(curl, [...to, `--tlsv${version}`, '--tls-max', version, '--upload-file', body, `https://a.example.org:${https.port}/up`])
-    assert.deepEqual([up.code, up.stdout], [0, digest(large)], up.stderr)
+    for (const [wanted, spoken] of [['--http1.1', '1.1'], ['--http2', '2']] as const) {
+      const by = [...to, `--tlsv${version}`, '--tls-max', version, wanted]
+      const down = await run(curl, [...by, '--output', https.folder.file('down'), '--write-out', '%{http_code} %{http_version} %{size_download}', `https://a.example.org:${https.port}/`])
+      assert.deepEqual([down.code, down.stdout], [0, `200 ${spoken} ${large.length}`], down.stderr)
+      const up = await run(curl, [...by, '--upload-file', body, '--write-out', ' %{http_version}', `https://a.example.org:${https.port}/up`])
+      assert.deepEqual([up.code, up.stdout], [0, `${digest(large)} ${spoken}`], up.stderr)
+    }
   }
 })
 

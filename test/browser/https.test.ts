@@ -38,6 +38,7 @@ test('chromium loads a page with 20 requests over TLS, and is told when a name h
       await page.waitForFunction("document.title !== 'waiting'")
       assert.equal(await page.title(), 'x'.repeat(20))
       const protocol = await page.evaluate('performance.getEntriesByType("navigation")[0].nextHopProtocol')
+      assert.equal(protocol, 'h2')
       const details = await response?.securityDetails()
       assert.equal(details?.protocol, 'TLS 1.3')
       t.diagnostic(`${host}: ${String(protocol)} over ${String(details?.protocol)}`)
