@@ -182,6 +182,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
 
   /** It fails for this reason, unless the next table names somebody in time. */
   #nobodyLeft(route: CompiledRoute, reason: Reason): void {
+    if (this.tableChanged()) return // it began with an older one
     const now = this.#plane.clock()
     if (this.#heldUntil === 0) this.#heldUntil = now + HOLD_MS
     if (reason === 'overloaded' || now >= this.#heldUntil || !this.#plane.held.add(this, route.service, now)) return this.#refuse(reason)
@@ -190,14 +191,15 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     this.#arm()
   }
 
-  tableChanged(): void {
+  tableChanged(): boolean {
     const route = this.route === null ? undefined : successorOf(this.route, this.#plane.table, this.head.host, this.path)
-    if (route === undefined) return
+    if (route === undefined) return false
     this.#stopWaiting()
     this.route = route
     this.#repeats = 0
     this.#arm()
     this.#attempt(route)
+    return true
   }
 
   #stopWaiting(): void {
@@ -250,10 +252,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     this.#opening = null
     this.failure = `${failure.kind}: ${failure.detail}`
     const reason = reasonOf[failure.kind]
-    if (this.#status !== 0) {
-      this.stream.cut()
-      return this.#finish(this.#status, reason)
-    }
+    if (this.#status !== 0) return this.#breakOff(reason)
     const decision = mayRetry({
       kind: failure.kind, stale, untaken: this.#untaken, method: this.head.method, bodyWhole: this.#upload === null || this.#upload.whole,
       repeats: this.#repeats, allowedRepeats: route.policy.retryAttempts, elapsedMs: this.#plane.clock() - this.startedAt, retryTimeoutMs: route.policy.retryTimeoutMs,

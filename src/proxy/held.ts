@@ -10,8 +10,8 @@ const LATELY_MS = 1000
 const MOST = 1000
 
 export interface Held {
-  /** Another table is in force. */
-  tableChanged(): void
+  /** Another table may be in force; false: not for this exchange. */
+  tableChanged(): boolean
 }
 
 export class HeldExchanges {

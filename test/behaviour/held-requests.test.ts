@@ -83,6 +83,21 @@ test('instances that vanish before their successors are known: the same', async 
   assert.equal((await client.receiveResponse()).text, 'next')
 })
 
+test('a request that began under an older table goes on under the present one', async () => {
+  await using old = await startBackend({ onRequest: () => new Promise(() => undefined) })
+  await using next = await startBackend({ respond: 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext' })
+  await using plane = await startDataPlane({ workers: 1 })
+  const before = service('web', [old.address])
+  plane.publish([before])
+  await plane.settled()
+  await using client = await begin(plane, `GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`)
+  await until(() => old.requests.length === 1, { what: 'the request at the old one' })
+  plane.publish([service('web', [next.address], { slot: before.slot })])
+  await plane.settled()
+  await old.kill()
+  assert.equal((await client.receiveResponse()).text, 'next')
+})
+
 test('a table that changes for others lets it wait on; without a successor it is answered in half a second, and what comes later at once', async () => {
   await using replaced = await startReplaced()
   const { plane } = replaced

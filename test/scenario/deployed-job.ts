@@ -60,7 +60,8 @@ export class DeployedJob {
   async deployed(count: number): Promise<void> {
     await settled(async () => {
       const newest = (await this.#deployments()).find(({ JobVersion }) => JobVersion === this.#version)
-      return newest?.Status === 'successful'
+      assert.equal(newest?.Status, 'successful', `${newest?.Status}: ${newest?.StatusDescription}; allocations: ${JSON.stringify(await this.allocations())}`)
+      return true
     }, `a successful deployment of ${this.name}`)
     await this.running(count)
   }
