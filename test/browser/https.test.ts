@@ -41,7 +41,6 @@ test('chromium loads a page with 20 requests over TLS, and is told when a name h
       assert.equal(protocol, 'h2')
       const details = await response?.securityDetails()
       assert.equal(details?.protocol, 'TLS 1.3')
-      t.diagnostic(`${host}: ${String(protocol)} over ${String(details?.protocol)}`)
     }
     await assert.rejects(page.goto(`https://none.example.org:${https.port}/`), /ERR_SSL_UNRECOGNIZED_NAME_ALERT/)
   } finally {
