@@ -11,7 +11,6 @@ import { parsePriority } from '#src/http2/priority.ts'
 import { readTrailers, type Http2Request } from '#src/http2/request-fields.ts'
 import type { Session } from '#src/http2/session.ts'
 import type { Stream, StreamOwner } from '#src/http2/stream.ts'
-import { BUSY_BYTES } from '#src/http2/streams.ts'
 import type { DownstreamContext } from './http1.ts'
 import type { ClientGone, Peer, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
@@ -42,8 +41,8 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   /** A call of gRPC, whose client may be silent. */
   #isCall = false
   #lastSent = 0
-  /** On all streams of the connection, when that was last looked at. */
-  #lastReceived = 0
+  /** On the connection, when the deadline was last looked at. */
+  #receivedBefore = 0
 
   constructor(connection: StreamHome, stream: Stream) {
     this.#connection = connection
@@ -68,10 +67,9 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     const sink = context.handle(this, head, nothing, 16, 16, end, '')
     if (this.#stream.over || this.#responseBegun) return
     this.#sink = sink
-    if (!this.#bodyDone && this.#tunnel === null) {
-      this.#lastReceived = this.#connection.session.streams.received
-      context.deadlines.arm(this, context.bodyMs)
-    }
+    if (this.#bodyDone || this.#tunnel !== null) return
+    this.#receivedBefore = this.#stream.connectionReceived
+    context.deadlines.arm(this, context.bodyMs)
   }
 
   /** A head that cannot be used, but can be answered. */
@@ -112,7 +110,10 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     if (this.#length >= 0 && (this.#received > this.#length || (end && this.#received !== this.#length))) return this.malformed('a body of another length than content-length')
     const sink = this.#sink
     if (end) this.#takeEnd()
-    else if (sink !== null) this.#connection.context.deadlines.arm(this, this.#connection.context.bodyMs)
+    else if (sink !== null) {
+      this.#receivedBefore = this.#stream.connectionReceived
+      this.#connection.context.deadlines.arm(this, this.#connection.context.bodyMs)
+    }
     sink?.requestBody(bytes, from, to, end, '')
   }
 
@@ -147,14 +148,11 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     const stream = this.#stream
     if (stream.over) return
     if (stream.blocked) {
-      if (stream.sent === this.#lastSent) return this.#breakOff('client_write_timeout', 0)
-      this.#lastSent = stream.sent
+      if (stream.sendProgress === this.#lastSent) return this.#breakOff('client_write_timeout', 0)
+      this.#lastSent = stream.sendProgress
     } else if (this.#bodyDone) return
-    else if (!stream.held && !this.#mayPause) {
-      const { received } = this.#connection.session.streams
-      if (received - this.#lastReceived < BUSY_BYTES) return this.#breakOff('client_body_timeout', 408)
-      this.#lastReceived = received
-    }
+    else if (!stream.excused(this.#receivedBefore) && !this.#mayPause) return this.#breakOff('client_body_timeout', 408)
+    this.#receivedBefore = stream.connectionReceived
     deadlines.arm(this, bodyMs)
   }
 
@@ -284,7 +282,7 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   /** The client reads slower than we write: from now on it has to open a window now and then. */
   #watchWriting(): void {
     if (this.deadline !== 0) return
-    this.#lastSent = this.#stream.sent
+    this.#lastSent = this.#stream.sendProgress
     this.#connection.context.deadlines.arm(this, this.#connection.context.bodyMs)
   }
 }

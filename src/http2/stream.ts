@@ -24,6 +24,11 @@ export interface StreamHost {
   sendWindow: number
   /** Streams whose octets wait. */
   readonly blocked: Set<Stream>
+  /** Octets of bodies that went, and came, on all streams so far. */
+  readonly sent: number
+  readonly received: number
+  /** The peer has hardly any window left on the connection. */
+  readonly exhausted: boolean
   /** A frame of DATA; false when there is no room for it now. `cut`: a window made it as small as it is. */
   writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean, cut: boolean): boolean
   writeTrailers(id: number, lines: string): void
@@ -42,6 +47,8 @@ export interface StreamHost {
 export const STREAM_WINDOW = 65_535
 /** What it may send once it was seen that we use it as fast as it comes. */
 const LARGE_WINDOW = 256 * 1024
+/** A connection on which so much came meanwhile is not one that only keeps itself alive. */
+const BUSY = 16_384
 /** Octets that a stream sends before another of its kind gets its turn. */
 const TURN = 16_384
 
@@ -85,6 +92,24 @@ export class Stream implements Source {
     this.id = id
     this.sendWindow = sendWindow
     this.owner = owner
+  }
+
+  /**
+   * A number that changes while what waits here can be expected to go: with a window of its own it is only the others' turn, as long as
+   * the connection moves.
+   */
+  get sendProgress(): number {
+    return this.sendWindow > 0 ? this.#host.sent : this.sent
+  }
+
+  /** Why nothing comes may be our own window, or that the peer is busy with other streams: `since` is what had come on the connection before. */
+  excused(since: number): boolean {
+    return this.held || this.#host.exhausted || this.#host.received - since > BUSY
+  }
+
+  /** Octets of bodies that have come on the connection. */
+  get connectionReceived(): number {
+    return this.#host.received
   }
 
   /** It may not send at the moment: it gets no further window. */

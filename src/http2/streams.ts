@@ -22,8 +22,6 @@ export interface StreamsOptions {
 /** A frame of DATA this long is work that is useful, whatever made it so short. */
 export const USEFUL = 256
 
-/** A peer that sends this much on others while one stream waits is not slow: it has one connection for all of them, and chooses. */
-export const BUSY_BYTES = 16_384
 
 export class Streams implements StreamHost {
   /** Octets of DATA that the peer has sent so far, on all streams. */
@@ -31,6 +29,7 @@ export class Streams implements StreamHost {
   readonly open = new Map<number, Stream>()
   readonly blocked = new Set<Stream>()
   sendWindow = DEFAULT_WINDOW
+  sent = 0
   /** The last that was opened, by whoever opens them. */
   lastId = 0
   readonly #options: StreamsOptions
@@ -79,6 +78,10 @@ export class Streams implements StreamHost {
   /** DATA on a stream that is over: it is told so once. */
   refuseLate(id: number): void {
     this.refuse(id, STREAM_CLOSED)
+  }
+
+  get exhausted(): boolean {
+    return this.#recvWindow < CONNECTION_WINDOW / 16
   }
 
   /** Takes DATA off the connection's window; false when it is more than that. */
@@ -143,6 +146,7 @@ export class Streams implements StreamHost {
 
   writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean, cut: boolean): boolean {
     if (!this.#writer.data(id, bytes, from, to, end)) return false
+    this.sent += to - from
     // However small the message, it may be answered by a PING and two windows (gRPC's estimate of the bandwidth); what a tiny window cut small may not.
     if (!cut || to - from >= USEFUL || end) this.#options.tolerance.worked(3)
     return true

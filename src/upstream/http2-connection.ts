@@ -92,7 +92,8 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
 
   /** Whether it can take one more. One that may be dead takes none until it has answered the PING. */
   get hasRoom(): boolean {
-    return !this.#leaving && !this.#gone && !this.#pinged && !this.session.over && this.#attempts.size < this.#limit
+    // Streams too: an endpoint may answer and leave them open.
+    return !this.#leaving && !this.#gone && !this.#pinged && !this.session.over && this.#attempts.size < this.#limit && this.session.streams.open.size < 2 * STREAMS
   }
 
   /** An attempt of `sink`: begun at once, or when the connection is there; if there turns out to be no room for it, `waiter` has to ask again. */

@@ -10,7 +10,6 @@ import { readTrailers } from '#src/http2/request-fields.ts'
 import { readResponse } from '#src/http2/response-fields.ts'
 import type { Session } from '#src/http2/session.ts'
 import type { Stream, StreamOwner } from '#src/http2/stream.ts'
-import { BUSY_BYTES } from '#src/http2/streams.ts'
 import type { Waiter } from './pool.ts'
 import type { ResponseSink, UpstreamFailure, UpstreamRequest, UpstreamStream, UpstreamTunnelSink } from './stream.ts'
 
@@ -36,7 +35,8 @@ export interface AttemptHome {
 /** Interim responses before the real one; more is an attack on our patience. */
 const MAX_INFORMATIONAL = 16
 /** Empty, with room on both sides for the framing of a chunk. */
-const nothing = Buffer.alloc(32)
+const ROOM = 16
+const nothing = Buffer.alloc(2 * ROOM)
 
 type Phase = 'new' | 'head' | 'body' | 'tunnel' | 'over'
 
@@ -57,8 +57,10 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   #length = -1
   #received = 0
   #lastSent = -1
-  /** On all streams of the connection, when that was last looked at. */
-  #lastReceived = 0
+  /** The last octets of a body, while its end has not come. */
+  #last = nothing
+  /** On the connection, when the last octet of the body came. */
+  #receivedBefore = 0
 
   constructor(home: AttemptHome, sink: ResponseSink, waiter: Waiter) {
     this.#home = home
@@ -182,7 +184,8 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     if (request.upgrade !== '' && head.status < 300) return this.#openTunnel(head, request)
     this.#length = head.announcedLength !== '' ? 0 : head.contentLength
     this.#phase = 'body'
-    if (end) return this.#finish()?.responseHead(head, nothing, 16, 16, true, '')
+    // Whatever follows, the client knows by then that there is no more.
+    if (end || this.#length === 0) return this.#finish()?.responseHead(head, nothing, 16, 16, true, '')
     this.#home.deadlines.arm(this, request.bodyTimeoutMs)
     this.#sink?.responseHead(head, nothing, 16, 16, false, '')
   }
@@ -199,7 +202,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     const lines = readTrailers(fields, count)
     if (lines === undefined || !end) return this.#malformed('malformed trailers')
     if (this.#length >= 0 && this.#received !== this.#length) return this.#malformed('a body of another length than content-length')
-    this.#finish()?.responseBody(nothing, 16, 16, true, lines)
+    this.#finish()?.responseBody(this.#last, ROOM, this.#last.length - ROOM, true, lines)
   }
 
   data(bytes: Buffer, from: number, to: number, end: boolean): void {
@@ -208,17 +211,34 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
       if (end) this.#tunnel?.end()
       return
     }
+    if (this.#phase === 'over') return
     if (this.#phase !== 'body') return this.#malformed('DATA before a response')
     this.#received += to - from
     if (this.#length >= 0 && (this.#received > this.#length || (end && this.#received !== this.#length))) {
       return this.#malformed('a body of another length than content-length')
     }
+    if (end && from === to) return this.#finish()?.responseBody(this.#last, ROOM, this.#last.length - ROOM, true, '')
     if (end) return this.#finish()?.responseBody(bytes, from, to, true, '')
+    if (this.#received === this.#length) return this.#holdLast(bytes, from, to)
+    this.#receivedBefore = this.#stream!.connectionReceived
     this.#home.deadlines.arm(this, this.#request!.bodyTimeoutMs)
     this.#sink?.responseBody(bytes, from, to, false, '')
   }
 
+  /**
+   * The last octets by content-length, and not the end of the stream: a client of HTTP/1.1 that had them would go on to its next request, so
+   * they wait for the end, and the trailers, which most often stand in the next frame.
+   */
+  #holdLast(bytes: Buffer, from: number, to: number): void {
+    this.#last = Buffer.allocUnsafe(2 * ROOM + to - from)
+    bytes.copy(this.#last, ROOM, from, to)
+  }
+
   gone(code: number): void {
+    if (this.#phase === 'body' && this.#received === this.#length) { // nothing was missing but the word that it was all
+      this.#finish()?.responseBody(this.#last, ROOM, this.#last.length - ROOM, true, '')
+      return
+    }
     const { why, served, lastRead } = this.#home
     const refused = code === REFUSED_STREAM
     if (refused && why === '') this.#home.refused()
@@ -249,18 +269,15 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     if (stream === null || request === null || this.#phase === 'over') return
     if (this.#phase === 'head' && !stream.localClosed) {
       // The request is still being sent: by a slow client, or to an upstream that opens no window.
-      if (stream.blocked && stream.sent === this.#lastSent) return this.#late('head timeout', 'the request was not taken in time')
-      this.#lastSent = stream.sent
+      if (stream.blocked && stream.sendProgress === this.#lastSent) return this.#late('head timeout', 'the request was not taken in time')
+      this.#lastSent = stream.sendProgress
       this.#home.deadlines.arm(this, request.bodyTimeoutMs)
     } else if (this.#phase === 'head') this.#late('head timeout', 'no response head in time')
     else if (this.#phase !== 'body') return
-    else if (stream.held) this.#home.deadlines.arm(this, request.bodyTimeoutMs) // a client that does not read is not the upstream's fault
-    else {
-      const { received } = this.#home.session.streams
-      if (received - this.#lastReceived < BUSY_BYTES) return this.#late('body timeout', 'no octet of the body in time')
-      this.#lastReceived = received
+    else if (stream.excused(this.#receivedBefore)) { // a client that does not read is not the upstream's fault
+      this.#receivedBefore = stream.connectionReceived
       this.#home.deadlines.arm(this, request.bodyTimeoutMs)
-    }
+    } else this.#late('body timeout', 'no octet of the body in time')
   }
 
   #late(kind: 'head timeout' | 'body timeout', detail: string): void {

@@ -102,6 +102,32 @@ suite('an answer over HTTP/2 that breaks off: cut', () => {
   }
 })
 
+suite('an answer that is complete by its length, and whose stream ends later, or by a reset', () => {
+  for (const [name, last] of [['an empty frame later', (id: number) => frame('DATA', 1, id)], ['a reset', (id: number) => rst(id, 0)]] as const) {
+    test(`${name}: it is complete, once it is, and the client's connection goes on`, async () => {
+      let socketOf: Socket | undefined
+      let idOf = 0
+      answer = (id, socket) => {
+        socket.write(Buffer.concat([frame('HEADERS', 4, id, block([[':status', '200'], ['content-length', '4']])), frame('DATA', 0, id, 'whol')]))
+        socketOf = socket
+        idOf = id
+      }
+      await using client = await connect(plane.port)
+      for (let at = 0; at < 3; at++) {
+        client.get('/', 'bad.example.org')
+        await client.receiveHead()
+        socketOf!.write(last(idOf))
+        assert.equal((await client.receiveBytes(4)).toString(), 'whol')
+      }
+    })
+  }
+
+  test('an empty body by its length', async () => {
+    answer = (id, socket) => void socket.write(frame('HEADERS', 4, id, block([[':status', '200'], ['content-length', '0']])))
+    assert.equal((await ask(plane.port, '/', 'bad.example.org')).status, 200)
+  })
+})
+
 suite('a service that did not take a request', () => {
   test('REFUSED_STREAM and GOAWAY: another endpoint is asked, a POST with its body too', async () => {
     for (const refuse of [
