@@ -263,7 +263,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
       this.#giveUpEndpoint(endpoint)
       return decision === 'spent' ? this.#nobodyLeft(route, reason) : this.#refuse(reason)
     }
-    if ((stale || (failure.kind === 'reset' && failure.untaken)) && !this.#staleRepeated) {
+    if (stale && !this.#staleRepeated) {
       this.#staleRepeated = true // it says nothing about the endpoint: it may be asked again, by a new connection
       this.#leaveEndpoint()
     } else {
