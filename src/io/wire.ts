@@ -240,7 +240,7 @@ export class Wire implements Source, TransportEvents {
     if (to - from < SMALL) {
       if (flushed) this.writeText(text + bytes.latin1Slice(from, to))
       else this.#gather(text, bytes, from, to)
-    }     else if (encrypts && text === '') this.writeBuffer(bytes.subarray(from, to))
+    } else if (encrypts && text === '') this.writeBuffer(bytes.subarray(from, to))
     else if (!this.#decrypts && source.keeps(bytes)) {
       if (text !== '') this.writeText(text)
       this.writeBuffer(bytes.subarray(from, to))
