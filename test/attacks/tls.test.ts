@@ -7,24 +7,11 @@ import tls from 'node:tls'
 import { connect, type Client } from '#test/support/client.ts'
 import { startHttpBackend } from '#test/support/http-backend.ts'
 import { authority, connectTls, startHttps, type Https } from '#test/support/https.ts'
+import { realHello } from '#test/support/real-hello.ts'
 import { until } from '#test/support/until.ts'
 
 const count = async ({ serai }: Https, reason: string): Promise<number> =>
   Number(new RegExp(`^serai_tls_handshake_failures_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(String((await serai.ask('/metrics')).body))?.[1] ?? -1)
-
-/** What Node's client says first to this port's name. */
-async function helloFor(options: tls.ConnectionOptions): Promise<Buffer> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const client = tls.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1', ...options })
-  client.on('error', () => undefined)
-  const [socket] = await once(server, 'connection') as [net.Socket]
-  const [bytes] = await once(socket, 'data') as [Buffer]
-  client.destroy()
-  socket.destroy()
-  server.close()
-  return bytes
-}
 
 test('a ClientHello that comes octet by octet is a handshake like any other', async () => {
   await using backend = await startHttpBackend('ok')
@@ -46,7 +33,7 @@ test('a ClientHello that comes octet by octet is a handshake like any other', as
 
 test('who says nothing, stops in the middle, or stalls after our answer is ended after client.handshake, and holds nothing', async () => {
   await using https = await startHttps({ config: { client: { handshake: '300ms' } } })
-  const hello = await helloFor({ servername: 'a.example.org' })
+  const hello = await realHello({ servername: 'a.example.org' })
   const openers: Readonly<Record<string, Buffer>> = { nothing: Buffer.alloc(0), 'half a hello': hello.subarray(0, 100), 'a hello': hello }
   const clients: Client[] = []
   for (const bytes of Object.values(openers)) {
@@ -62,7 +49,7 @@ test('who says nothing, stops in the middle, or stalls after our answer is ended
 
 test('hellos that are none: each is ended with its alert and counted', async () => {
   await using https = await startHttps({})
-  const hello = await helloFor({ servername: 'a.example.org' })
+  const hello = await realHello({ servername: 'a.example.org' })
   const broken = Buffer.from(hello)
   broken[43] = 200 // the length of the session id
   for (const [bytes, answer] of [
@@ -98,7 +85,7 @@ test('what cannot be decrypted after the handshake ends that connection', async 
 test('under hundreds of handshakes that go nowhere, others are served', async (t) => {
   await using backend = await startHttpBackend('ok')
   await using https = await startHttps({ services: [{ name: 'web', tags: ['serai.host=a.example.org'], instances: [backend.address] }] })
-  const hello = await helloFor({ servername: 'a.example.org' })
+  const hello = await realHello({ servername: 'a.example.org' })
   const stalled = await Promise.all(Array.from({ length: 300 }, async (_, at) => {
     const client = await connect(https.port)
     if (at % 3 > 0) client.send(at % 3 === 1 ? hello : hello.subarray(0, 50))

@@ -1,11 +1,9 @@
 // The first thing a TLS client says, read within bounds: whole or in pieces, real ones and hostile ones, and never an exception.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import net from 'node:net'
 import { test } from 'node:test'
-import tls from 'node:tls'
 import fc from 'fast-check'
 import { alertRecord, isHelloFault, MAX_HELLO_BYTES, readClientHello, type ClientHello, type HelloFault } from '#src/tls/hello.ts'
+import { realHello } from '#test/support/real-hello.ts'
 
 const read = (bytes: Buffer): ClientHello | HelloFault | undefined => readClientHello(bytes, 0, bytes.length)
 const faultOf = (bytes: Buffer): string => {
@@ -37,20 +35,6 @@ const message = ({ extensions = [serverName('a.example.org')], sessionId = Buffe
 const records = (content: Buffer, most = 16_384): Buffer =>
   Buffer.concat(Array.from({ length: Math.ceil(content.length / most) }, (_, at) => Buffer.concat([Buffer.from([22, 3, 1]), sized(2, content.subarray(at * most, (at + 1) * most))])))
 const hello = (...extensions: Buffer[]): Buffer => records(message({ extensions }))
-
-/** What Node's own client says first. */
-async function realHello(options: tls.ConnectionOptions): Promise<Buffer> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const client = tls.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1', ...options })
-  client.on('error', () => undefined)
-  const [socket] = await once(server, 'connection') as [net.Socket]
-  const [bytes] = await once(socket, 'data') as [Buffer]
-  client.destroy()
-  socket.destroy()
-  server.close()
-  return bytes
-}
 
 const real = {
   'TLS 1.3 with a post-quantum key share, more than one packet': await realHello({ servername: 'A.Example.org', ALPNProtocols: ['h2', 'http/1.1'], ecdhCurve: 'X25519MLKEM768' }),
