@@ -44,8 +44,17 @@ export interface ListenerOptions {
 const BACKLOG = 4096
 /** How long a listener may wait for a moment without new connections before it closes all the same. */
 const QUIET_MS = 500
+/** A turn of the loop this short was spent on nothing: a longer one leaves time for a connection to join the queue after the last look at it. */
+const SHORT_TURN_MS = 0.2
 /** A connection this young has a request on its way, most likely: it is not closed before it could ask. */
 const FRESH_MS = 1000
+
+/** What node:net keeps of a bound address (src/tcp_wrap.cc of Node). */
+interface BoundHandle {
+  onconnection: (error: number, handle: TcpHandle | undefined) => void
+  setNoDelay(on: boolean): number
+  close(): void
+}
 
 export class Listener {
   /** Its place among the settings' listeners; a reload may move it. */
@@ -95,7 +104,7 @@ export class Listener {
    * another (bench/README.md: an eighth of a short connection's CPU).
    */
   #takeConnections(): void {
-    const { _handle: bound } = this.#server as unknown as { readonly _handle: { onconnection: (error: number, handle: TcpHandle | undefined) => void; setNoDelay(on: boolean): number } }
+    const bound = this.#bound
     bound.setNoDelay(true) // what is accepted inherits it: a system call less for each
     bound.onconnection = (error, handle) => {
       if (error !== 0 || handle === undefined) return // without a descriptor left libuv closes what waits, and does not call (docs/operations.md)
@@ -106,6 +115,10 @@ export class Listener {
         handle.close()
       }
     }
+  }
+
+  get #bound(): BoundHandle {
+    return (this.#server as unknown as { readonly _handle: BoundHandle })._handle
   }
 
   get name(): string {
@@ -186,16 +199,21 @@ export class Listener {
   }
 
   /**
-   * Stops listening in a turn of the loop that accepted nothing: closing one of several sockets on a port resets what its
-   * queue holds (measured: 99 of 200), and an idle turn is one whose queue was empty. Gives up waiting at `deadlineMs`.
+   * Stops listening right after a short turn of the loop that accepted nothing: closing one of several sockets on a port resets what
+   * its queue holds (measured: 99 of 200), and such a turn is one whose queue was empty a moment ago. Gives up waiting at `deadlineMs`.
    */
   async #stopListening(deadlineMs: number): Promise<void> {
-    const until = performance.now() + deadlineMs
-    for (let quiet = 0; quiet < 2 && performance.now() < until; ) {
-      const before = this.#accepts
+    let now = performance.now()
+    const until = now + deadlineMs
+    for (let quiet = 0; quiet < 2 && now < until; ) {
+      const accepts = this.#accepts
+      const begun = now
       await new Promise((resolve) => setImmediate(resolve))
-      quiet = this.#accepts === before ? quiet + 1 : 0
+      now = performance.now()
+      quiet = this.#accepts === accepts && now - begun <= SHORT_TURN_MS ? quiet + 1 : 0
     }
+    // At once: what node:net does first, and for the first time here, takes longer than the rest of the turn.
+    this.#bound.close()
     this.#server.close()
   }
 }
