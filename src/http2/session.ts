@@ -202,10 +202,9 @@ export class Session implements FrameSink {
         if (size !== 5) return this.#strayError(id, FRAME_SIZE_ERROR)
         return readId(bytes, at) === id ? this.#strayError(id, PROTOCOL_ERROR) : this.#spend(1)
       case PRIORITY_UPDATE:
-        if (id !== 0) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE on a stream')
+        if (id !== 0 || !this.#server) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE on a stream, or of a server')
         if (size < 4) return this.fail(FRAME_SIZE_ERROR, 'PRIORITY_UPDATE too short')
-        this.#reprioritise(readId(bytes, at), bytes.latin1Slice(at + 4, Math.min(to, at + 100)))
-        return this.#spend(1)
+        return this.#reprioritise(readId(bytes, at), bytes.latin1Slice(at + 4, Math.min(to, at + 100)))
       case PUSH_PROMISE:
         return this.fail(PROTOCOL_ERROR, 'PUSH_PROMISE')
       default:
@@ -361,9 +360,11 @@ export class Session implements FrameSink {
     return this.#spend(10)
   }
 
-  #reprioritise(id: number, value: string): void {
+  #reprioritise(id: number, value: string): boolean {
+    if ((id & 1) === 0) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE for no request') // RFC 9218 7.1
     const stream = this.streams.open.get(id)
     if (stream !== undefined) stream.priority = parsePriority(value)
+    return this.#spend(1)
   }
 
   /** A stream comes to nothing by the peer's doing: `code` is what it is told. */

@@ -9,7 +9,10 @@ import { responseHeadText, UNKNOWN_LENGTH } from '#src/http1/response-text.ts'
 import { createReadBuffer } from '#src/io/read-buffer.ts'
 import { Pending } from '#src/io/pending.ts'
 import { requestText } from '#src/proxy/request-text.ts'
+import { bodies } from './http2-bodies.ts'
+import { http2Properties } from './http2-properties.ts'
 import { readStream, responseFraming } from './oracle.ts'
+import type { Property } from './property.ts'
 import { readPieces } from './reader.ts'
 import { requestLines, splitAt, splits, streams } from './streams.ts'
 
@@ -30,13 +33,9 @@ const responseHeads = fc.tuple(
   ), { maxLength: 4 }),
 ).map(([line, fields]) => [line, ...fields].join('\r\n'))
 
-export interface Property {
-  readonly name: string
-  /** Runs it on inputs of this seed; throws what fast-check says, seed and path included. */
-  check(seed: number, runs: number): void
-}
-
 export const properties: readonly Property[] = [
+  ...http2Properties,
+  bodies,
   {
     name: 'our parser and the oracle agree on what is a message and where it ends, whatever the split',
     check: (seed, runs) => fc.assert(fc.property(streams, splits, (stream, at) => {

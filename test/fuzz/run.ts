@@ -1,6 +1,7 @@
 // `npm run fuzz -- --minutes 60 --seed N`: every property and the wire, again and again with the seeds that follow, until the time is over.
 import { parseArgs } from 'node:util'
 import { properties } from './properties.ts'
+import { runsOf } from './property.ts'
 import { fuzzWire } from './wire.ts'
 
 const PROPERTY_RUNS = 20_000
@@ -16,15 +17,15 @@ let requests = 0
 console.log(`fuzzing for ${values.minutes} minutes from seed ${first}; a failure is replayed with --seed and the number that it names`)
 try {
   for (let seed = first; performance.now() < end; seed++) {
-    for (const { name, check } of properties) {
+    for (const property of properties) {
       try {
-        check(seed, PROPERTY_RUNS)
+        property.check(seed, runsOf(property, PROPERTY_RUNS))
       } catch (error) {
-        throw new Error(`seed ${seed}: ${name}`, { cause: error })
+        throw new Error(`seed ${seed}: ${property.name}`, { cause: error })
       }
     }
     const wire = await fuzzWire(seed, WIRE_STREAMS)
-    inputs += properties.length * PROPERTY_RUNS + wire.streams
+    inputs += properties.reduce((sum, property) => sum + runsOf(property, PROPERTY_RUNS), 0) + wire.streams
     requests += wire.requests
     console.log(`seed ${seed}: ${wire.streams} streams, ${wire.requests} requests forwarded, ${wire.refused} answered by Serai alone`)
   }

@@ -194,6 +194,8 @@ const refusals: readonly { readonly name: string; readonly code: number; readonl
     for (let id = 1; id < 100; id += 2) { bench.feed(frame('HEADERS', 4, id, post())); bench.session.streams.open.get(id)?.hold(); for (let at = 0; at < 4; at++) bench.feed(frame('DATA', 0, id, Buffer.alloc(16_000))) }
   } },
   { name: 'a window beyond 2^31-1', code: 3, send: (bench) => bench.feed(windowUpdate(0, 0x7fff_ffff)) },
+  { name: 'PRIORITY_UPDATE for the connection', code: 1, send: (bench) => bench.feed(frame('PRIORITY_UPDATE', 0, 0, Buffer.concat([word(0), Buffer.from('u=1')]))) },
+  { name: 'PRIORITY_UPDATE for a push that was never promised', code: 1, send: (bench) => bench.feed(frame('PRIORITY_UPDATE', 0, 0, Buffer.concat([word(2), Buffer.from('u=1')]))) },
   { name: 'no SETTINGS first', code: 1, send: () => undefined },
 ]
 for (const { name, code, send } of refusals) {
@@ -208,6 +210,12 @@ for (const { name, code, send } of refusals) {
     assert.equal(bench.session.streams.open.size, 0)
   })
 }
+
+test('PRIORITY_UPDATE of a server is an error (RFC 9218 7.1)', () => {
+  const bench = startSession('client')
+  bench.feed(settings(), frame('PRIORITY_UPDATE', 0, 0, Buffer.concat([word(1), Buffer.from('u=1')])))
+  assert.deepEqual(bench.heard.failed.map(({ code }) => code), [1])
+})
 
 test('who is slow, or busy with real work, is not taken for a flood', () => {
   const bench = server()
