@@ -1,4 +1,4 @@
-// A transport over an accepted handle as it is: no socket object, no stream, no event is made for it.
+// A transport over a bare handle, of a connection that was accepted or dialled: no socket object, no stream, no event stands around it.
 import { constants } from 'node:os'
 import { RawWriter } from './raw-write.ts'
 import { streamBinding, type ShutdownRequest, type StreamHandle } from './stream-binding.ts'
@@ -25,6 +25,7 @@ export class HandleTransport implements Transport {
   /** libuv refuses to begin what it has begun. */
   #reads = false
   #error = ''
+  #remote: { address?: string } | undefined
 
   /** Owns the handle from now on. */
   constructor(handle: StreamHandle, events: TransportEvents) {
@@ -54,9 +55,11 @@ export class HandleTransport implements Transport {
   }
 
   get remoteAddress(): string | undefined {
-    const remote: { address?: string } = {}
-    ;(this.#handle as unknown as { getpeername(into: object): number }).getpeername(remote)
-    return remote.address
+    if (this.#remote === undefined) {
+      this.#remote = {}
+      this.#handle.getpeername(this.#remote)
+    }
+    return this.#remote.address
   }
 
   writeText(text: string): void {

@@ -28,6 +28,8 @@ export interface StreamHandle {
   owner?: unknown
   /** Where reads go, until `onread` returns other memory. */
   useUserBuffer(memory: Uint8Array): void
+  /** Fills in the address of the other end. */
+  getpeername(into: { address?: string }): number
   readStart(): number
   readStop(): number
   writeLatin1String(request: WriteRequest, text: string): number

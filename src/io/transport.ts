@@ -1,4 +1,4 @@
-// What carries a wire's octets: an accepted handle as it is, or a socket of node:net or node:tls.
+// What carries a wire's octets: a bare handle, or a socket of node:net or node:tls.
 import type { StreamHandle } from './stream-binding.ts'
 
 /** What a transport tells its wire. None of these may throw. */

@@ -3,7 +3,7 @@ import type net from 'node:net'
 import { HandleTransport } from './handle-transport.ts'
 import type { ReadBuffer, ReadBuffers } from './read-buffer.ts'
 import { SecureSocket } from './secure-socket.ts'
-import { onreadOf, SocketTransport } from './socket-transport.ts'
+import { handleOf, onreadOf, SocketTransport } from './socket-transport.ts'
 import type { StreamHandle } from './stream-binding.ts'
 import type { Transport, TransportEvents } from './transport.ts'
 
@@ -39,7 +39,7 @@ export interface WireContext {
 
 /** How a connection is opened. */
 export interface Dial {
-  /** Must not throw: what goes wrong is an `error` of the socket. */
+  /** Must not throw: what goes wrong is an `error` of the socket. `onread` is for sockets of TLS. */
   open(onread: net.OnReadOpts): net.Socket
   /** The socket's event that says that it can be written to. */
   readonly ready: 'connect' | 'secureConnect'
@@ -60,6 +60,7 @@ const SMALL = 4096
 /** Small pieces that a TLS wire gathers before whoever has more must wait too. */
 const GATHERED_AHEAD = 64 * 1024
 const GATHERED_FIRST = 1024
+const nothing = Buffer.alloc(0)
 
 export class Wire implements Source, TransportEvents {
   readonly #context: WireContext
@@ -77,9 +78,11 @@ export class Wire implements Source, TransportEvents {
   /** The read callback is running: after it, and only then, the transport asks where the next read goes. */
   #inRead = false
   #copied = 0
-  /** Small pieces that came while the kernel took nothing: they go in one write when it does, as each write that waits costs hundreds of octets. */
+  /** Small pieces that came while the kernel took nothing, or before there was a connection: they go in one write when it does, as each write that waits costs hundreds of octets. */
   #gathered: Buffer | null = null
   #gatheredSize = 0
+  /** It is not there yet: what is written is gathered. */
+  #connecting = false
   #holds = 0
   #gone = false
 
@@ -91,7 +94,7 @@ export class Wire implements Source, TransportEvents {
     }
     if (accepted instanceof SecureSocket) {
       const wire = new Wire(context, owner, true)
-      wire.#transport = new SocketTransport(accepted, wire, true)
+      wire.#transport = new SocketTransport(accepted, wire)
       accepted.reader = onreadOf(wire)
       return wire
     }
@@ -104,13 +107,16 @@ export class Wire implements Source, TransportEvents {
   static connect(context: WireContext, owner: WireOwner, dial: Dial, connected: () => void): Wire {
     const encrypts = dial.ready === 'secureConnect'
     const wire = new Wire(context, owner, encrypts)
+    wire.#connecting = true
     const socket = dial.open(onreadOf(wire))
-    const transport = new SocketTransport(socket, wire, encrypts)
-    wire.#transport = transport
+    wire.#transport = new SocketTransport(socket, wire)
     socket.once(dial.ready, () => {
       if (socket.destroyed) return // by the dial, which had a condition
-      transport.writeRaw()
+      wire.#connecting = false
+      if (!encrypts) wire.#transport = new HandleTransport(handleOf(socket), wire)
+      if (wire.#gathered !== null) wire.drained()
       wire.#guarded(connected)
+      if (!encrypts && wire.#holds === 0) wire.#transport.resume()
     })
     return wire
   }
@@ -218,12 +224,14 @@ export class Wire implements Source, TransportEvents {
   }
 
   writeText(text: string): void {
+    if (this.#connecting) return this.#gather(text, nothing, 0, 0)
     this.#writeGathered()
     this.#transport.writeText(text)
   }
 
   /** The octets must stay as they are until it is `flushed`. */
   writeBuffer(bytes: Buffer): void {
+    if (this.#connecting) return this.#gather('', bytes, 0, bytes.length)
     this.#writeGathered()
     this.#transport.writeBytes(bytes)
   }

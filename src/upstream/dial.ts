@@ -47,7 +47,7 @@ export class Dialer {
   dial(origin: Origin, serverName: string): Dial {
     const { host, port } = origin
     const where = { host, port, noDelay: true, allowHalfOpen: true, autoSelectFamily: true, ...(net.isIP(host) === 0 ? { lookup: this.#lookupFor(origin) } : {}) }
-    if (origin.tls === null) return { ready: 'connect', open: (onread) => net.connect({ ...where, onread }) }
+    if (origin.tls === null) return { ready: 'connect', open: () => net.connect(where) }
     const { skipVerify, ca } = origin.tls
     return {
       ready: 'secureConnect',

@@ -51,6 +51,7 @@ test('more than the limit wait their turn, more than the queue are refused at on
   const all = Array.from({ length: 6 }, ask)
   await until(() => ends.length === 1, { what: 'the sixth being refused' }) // 2 are served, 3 wait
   assert.deepEqual([ends[0]?.status, ends[0]?.retryAfter], [503, '1'])
+  await until(() => backend.held.length === 2, { what: 'both connections being used' })
   assert.equal(backend.connections.length, 2)
   await backend.held[0]!.send(OK) // one of those that wait gets the connection
   await until(() => backend.held.length === 3, { what: 'the first of the queue' })

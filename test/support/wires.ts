@@ -29,7 +29,7 @@ export async function startWires(): Promise<Wires> {
   const dial = async (context: WireContext, owner: WireOwner): Promise<OpenWire> => {
     const connected = Promise.withResolvers<void>()
     const accepted = once(server, 'connection')
-    const wire = Wire.connect(context, owner, { ready: 'connect', open: (onread) => net.connect({ port: portOf(server), host: '127.0.0.1', onread, allowHalfOpen: true }) }, connected.resolve)
+    const wire = Wire.connect(context, owner, { ready: 'connect', open: () => net.connect({ port: portOf(server), host: '127.0.0.1', allowHalfOpen: true }) }, connected.resolve)
     await connected.promise
     const [peer] = (await accepted) as [net.Socket]
     return { wire, peer }
