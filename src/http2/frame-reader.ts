@@ -1,5 +1,5 @@
 // Taking a connection's octets apart into frames, whatever the pieces they come in: in place, and only a frame that is cut in two is copied.
-import { DATA, FRAME_HEAD, MAX_PAYLOAD, PADDED, PREFACE, readId } from './frame.ts'
+import { DATA, FRAME_HEAD, MAX_PAYLOAD, PADDED, PREFACE, readId, readWord, writeWord } from './frame.ts'
 import { FRAME_SIZE_ERROR, PROTOCOL_ERROR } from './error-code.ts'
 
 /** What becomes of frames. Each returns false when nothing more is to be read. Spans are gone when the call returns. */
@@ -8,13 +8,13 @@ export interface FrameSink {
   frame(type: number, flags: number, id: number, bytes: Buffer, at: number, to: number): boolean
   /** DATA without padding, whose `length` octets follow in pieces; an empty one has none. */
   dataHead(flags: number, id: number, length: number): boolean
-  /** A piece of that frame; `last`: its last one. The two octets behind `to` may be overwritten. */
+  /** A piece of that frame; `last`: its last one. Up to eight octets behind `to` may be overwritten. */
   dataPiece(bytes: Buffer, at: number, to: number, last: boolean): boolean
   /** The octets are no frames that we take. */
   unreadable(code: number, reason: string): void
 }
 
-/** Room behind a frame that was copied, for who frames a chunk where the data lies (http1/chunked.ts). */
+/** Room behind a frame that was copied, for who frames a chunk, and the last one, where the data lies (http1/chunked.ts). */
 const ROOM_AFTER = 8
 
 export class FrameReader {
@@ -69,12 +69,12 @@ export class FrameReader {
   #readData(bytes: Buffer, at: number, to: number): number {
     const end = Math.min(to, at + this.#dataLeft)
     this.#dataLeft -= end - at
-    // Whoever frames the span as a chunk overwrites the two octets behind it: they are the next frame's.
-    const first = bytes[end]!
-    const second = bytes[end + 1]!
+    // Whoever frames the span as a chunk, and the last chunk behind it, overwrites octets that are the next frame's.
+    const first = readWord(bytes, end)
+    const second = readWord(bytes, end + 4)
     if (!this.#sink.dataPiece(bytes, at, end, this.#dataLeft === 0)) this.#stopped = true
-    bytes[end] = first
-    bytes[end + 1] = second
+    writeWord(bytes, end, first)
+    writeWord(bytes, end + 4, second)
     return end
   }
 

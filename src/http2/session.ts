@@ -4,7 +4,7 @@ import { COMPRESSION_ERROR, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ER
 import type { Field, KindOf } from './field.ts'
 import {
   ACK, CONTINUATION, DATA, DEFAULT_WINDOW, END_HEADERS, END_STREAM, FRAME_HEAD, GOAWAY, HEADERS, MAX_STREAM_ID, MAX_WINDOW, PADDED, PING, PRIORITY, PRIORITY_FLAG, PRIORITY_UPDATE, PUSH_PROMISE,
-  readId, readWord, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+  readId, readWord, RST_STREAM, SETTINGS, WINDOW_UPDATE, writeWord,
 } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -258,10 +258,10 @@ export class Session implements FrameSink {
     if (padding === size ? !end && !this.#spend(2) : size - padding <= FRAME_HEAD && !this.#spendTiny()) return false
     stream.pad(padding)
     const behind = to - padding + 1
-    // Whoever frames the span as a chunk overwrites the two octets behind it (frame-reader.ts).
-    const next = bytes.readUInt16LE(behind)
+    const [first, second] = [readWord(bytes, behind), readWord(bytes, behind + 4)] // as in frame-reader.ts
     stream.receive(bytes, at + 1, behind, end)
-    bytes.writeUInt16LE(next, behind)
+    writeWord(bytes, behind, first)
+    writeWord(bytes, behind + 4, second)
     return !this.over
   }
 

@@ -192,3 +192,21 @@ test('requests that wait are all let go on as soon as there is room', async (t) 
     server.close()
   }
 })
+
+test('answers of no announced length that come in one piece, to clients of HTTP/1.1: framing one as chunks leaves the next as it is', async () => {
+  const held: number[] = []
+  const lengths = [1, 15, 16, 200, 4096]
+  const answerAll = (socket: Socket, padding: number): void => void socket.write(Buffer.concat(held.splice(0).flatMap((id, at) => [
+    frame('HEADERS', 4, id, block([[':status', '200']])),
+    padding === 0 ? frame('DATA', 1, id, 'x'.repeat(lengths[at]!)) : frame('DATA', 9, id, Buffer.concat([Buffer.from([padding - 1]), Buffer.alloc(lengths[at]!, 'x'), Buffer.alloc(padding - 1)])),
+  ])))
+  for (const padding of [0, 1, 4]) {
+    await using together = await startService((id, socket) => {
+      if (held.push(id) === lengths.length) answerAll(socket, padding)
+    })
+    await using started = await start([together.address], { connections: 1 })
+    const answers = await Promise.all(lengths.map((_, at) => started.client.ask({ path: `/${at}` }).answer))
+    assert.deepEqual(answers.map(({ status, body }) => [status, body.length]).sort(), lengths.map((length) => [200, length]).sort(), `padding ${padding}`)
+    assert.equal(together.sockets.length, 1)
+  }
+})
