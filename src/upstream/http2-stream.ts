@@ -219,6 +219,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     }
     if (end && from === to) return this.#finish()?.responseBody(this.#last, ROOM, this.#last.length - ROOM, true, '')
     if (end) return this.#finish()?.responseBody(bytes, from, to, true, '')
+    if (from === to) return // padding alone
     if (this.#received === this.#length) return this.#holdLast(bytes, from, to)
     this.#receivedBefore = this.#stream!.connectionReceived
     this.#home.deadlines.arm(this, this.#request!.bodyTimeoutMs)

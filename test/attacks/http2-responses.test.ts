@@ -122,6 +122,11 @@ suite('an answer that is complete by its length, and whose stream ends later, or
     })
   }
 
+  test('padding alone behind the last octet takes none of them away', async () => {
+    answer = (id, socket) => void socket.write(Buffer.concat([frame('HEADERS', 4, id, block([[':status', '200'], ['content-length', '4']])), frame('DATA', 0, id, 'whol'), frame('DATA', 8, id, [1, 0]), frame('DATA', 9, id, [1, 0])]))
+    assert.equal((await ask(plane.port, '/', 'bad.example.org')).text, 'whol')
+  })
+
   test('an empty body by its length', async () => {
     answer = (id, socket) => void socket.write(frame('HEADERS', 4, id, block([[':status', '200'], ['content-length', '0']])))
     assert.equal((await ask(plane.port, '/', 'bad.example.org')).status, 200)
