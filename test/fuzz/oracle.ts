@@ -130,7 +130,7 @@ export function readFields(lines: readonly string[]): (readonly [name: string, v
 }
 
 /** uri-host [ ":" port ]: names of letters, digits, dots, dashes and underscores, without empty labels but for the root; or a literal IPv6. */
-function readAuthority(text: string): { readonly name: string; readonly port: number | undefined } | undefined {
+export function readAuthority(text: string): { readonly name: string; readonly port: number | undefined } | undefined {
   const hasPort = /:([0-9]{0,5})$/.exec(text)
   const literal = text.startsWith('[')
   const host = hasPort === null ? text : text.slice(0, hasPort.index)
@@ -143,7 +143,7 @@ function readAuthority(text: string): { readonly name: string; readonly port: nu
 }
 
 /** 7.1: the data and the size of a chunked body at the beginning of `rest`. */
-function readChunked(rest: string): Verdict | { readonly data: string; readonly size: number } {
+export function readChunked(rest: string): Verdict | { readonly data: string; readonly size: number } {
   let data = ''
   let extensions = 0
   let at = 0

@@ -1,11 +1,13 @@
 // `npm run fuzz -- --minutes 60 --seed N`: every property and the wire, again and again with the seeds that follow, until the time is over.
 import { parseArgs } from 'node:util'
+import { fuzzHttp2Wire } from './http2-wire.ts'
 import { properties } from './properties.ts'
 import { runsOf } from './property.ts'
 import { fuzzWire } from './wire.ts'
 
 const PROPERTY_RUNS = 20_000
 const WIRE_STREAMS = 3000
+const HTTP2_CONNECTIONS = 1500
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) } } })
 const end = performance.now() + Number(values.minutes) * 60_000
@@ -14,6 +16,8 @@ if (!Number.isFinite(end) || !Number.isSafeInteger(first)) throw new Error('--mi
 
 let inputs = 0
 let requests = 0
+let http2Streams = 0
+let http2Answers = 0
 console.log(`fuzzing for ${values.minutes} minutes from seed ${first}; a failure is replayed with --seed and the number that it names`)
 try {
   for (let seed = first; performance.now() < end; seed++) {
@@ -27,9 +31,12 @@ try {
     const wire = await fuzzWire(seed, WIRE_STREAMS)
     inputs += properties.reduce((sum, property) => sum + runsOf(property, PROPERTY_RUNS), 0) + wire.streams
     requests += wire.requests
-    console.log(`seed ${seed}: ${wire.streams} streams, ${wire.requests} requests forwarded, ${wire.refused} answered by Serai alone`)
+    const over2 = await fuzzHttp2Wire(seed, HTTP2_CONNECTIONS)
+    http2Streams += over2.streams
+    http2Answers += over2.answers
+    console.log(`seed ${seed}: ${wire.streams} streams, ${wire.requests} requests forwarded, ${wire.refused} answered by Serai alone; HTTP/2: ${over2.streams} streams, ${over2.requests} requests forwarded, ${over2.answers} answers, ${over2.whole} whole`)
   }
-  console.log(`✔ ${inputs} inputs, ${requests} requests over the wire`)
+  console.log(`✔ ${inputs} inputs, ${requests} requests over the wire; HTTP/2: ${http2Streams} streams, ${http2Answers} answers`)
 } catch (error) {
   console.error('✖', error)
   process.exitCode = 1
