@@ -119,6 +119,22 @@ test('what the encoder writes, the decoder reads, whatever came before and howev
   }), { seed, numRuns: 400 })
 })
 
+test('a head that was sent before means the same again, whatever was sent in between', (t) => {
+  t.diagnostic(`FUZZ_SEED=${seed}`)
+  fc.assert(fc.property(heads, fc.array(fc.nat(29), { maxLength: 60, size: 'max' }), fc.constantFrom(0, 100, 256, 4096), (pool, picks, table) => {
+    const encoder = new HpackEncoder()
+    const hpack = decoder()
+    encoder.resize(table)
+    for (const pick of picks) {
+      const head = pool[pick % pool.length]!
+      const text = head.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+      const out = Buffer.alloc(blockRoom(text.length))
+      const count = hpack.decode(out, 0, encoder.lines(out, encoder.begin(out, 0), text))
+      assert.deepEqual(hpack.fields.slice(0, Math.max(0, count)).map(({ line }) => line), head.map(([name, value]) => `${name.toLowerCase()}: ${value}\r\n`))
+    }
+  }), { seed, numRuns: 300 })
+})
+
 test('any octets: the decoder ends, bounded, without throwing', (t) => {
   t.diagnostic(`FUZZ_SEED=${seed}`)
   fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }), (blocks) => {
