@@ -42,7 +42,7 @@ function authority(name: string, keys: { readonly publicKey: KeyObject; readonly
     const begin = new Date(Date.now() + (begins ?? -Math.max(1, 1 - days)) * DAY_MS)
     const algorithm = sequence(oid('2a8648ce3d040302')) // ecdsa-with-SHA256
     const body = sequence(
-      tag(0xa0, integer(Buffer.from([2]))), integer(randomBytes(8)), algorithm, commonName(name),
+      tag(0xa0, integer(Buffer.from([2]))), integer(Buffer.from([1, ...randomBytes(7)])), algorithm, commonName(name),
       sequence(time(begin), time(new Date(Date.now() + days * DAY_MS))), commonName(subject),
       publicKey.export({ type: 'spki', format: 'der' }), tag(0xa3, sequence(...extensions)),
     )
