@@ -1,9 +1,11 @@
 // How the socket of an upstream connection is opened: by address or by name, in the clear or with TLS.
+import { constants } from 'node:crypto'
 import type { LookupAddress } from 'node:dns'
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Dial } from '#src/io/wire.ts'
 import type { UpstreamTls } from '#src/snapshot.ts'
+import { tlsTerms } from '#src/tls/contexts.ts'
 import type { AddressPolicy } from './address-policy.ts'
 import type { Names } from './names.ts'
 
@@ -33,7 +35,7 @@ export class Dialer {
   readonly #names: Names
   readonly #ca: string
   readonly #policy: AddressPolicy
-  /** By their authorities; few: making one parses certificates. */
+  /** By their protocol and authorities; few: making one parses certificates. */
   readonly #contexts = new Map<string, tls.SecureContext>()
 
   /** `ca`: PEM of the authorities to trust where a service says nothing; '' for Node's. */
@@ -52,7 +54,7 @@ export class Dialer {
     return {
       ready: 'secureConnect',
       open: (onread) => {
-        const secureContext = this.#context(ca === '' ? this.#ca : ca)
+        const secureContext = this.#context(ca === '' ? this.#ca : ca, origin.protocol)
         if (secureContext instanceof Error) return new net.Socket().destroy(secureContext)
         const options: tls.ConnectionOptions & { readonly onread: net.OnReadOpts } = { // Node's types forget `onread` here
           ...where,
@@ -95,13 +97,14 @@ export class Dialer {
     return address === undefined || this.#names.stillNames(host, address)
   }
 
-  #context(ca: string): tls.SecureContext | Error {
-    const known = this.#contexts.get(ca)
+  #context(ca: string, protocol: Origin['protocol']): tls.SecureContext | Error {
+    const key = `${protocol} ${ca}`
+    const known = this.#contexts.get(key)
     if (known !== undefined) return known
     try {
-      const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ...(ca === '' ? {} : { ca }) })
+      const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ...(protocol === 'h2' ? http2Terms : {}), ...(ca === '' ? {} : { ca }) })
       if (this.#contexts.size >= MAX_CONTEXTS) this.#contexts.clear()
-      this.#contexts.set(ca, context)
+      this.#contexts.set(key, context)
       return context
     } catch (error) {
       return Object.assign(new Error('the authorities to trust cannot be read'), { code: error instanceof Error ? `bad authorities: ${error.message}` : 'bad authorities' })
@@ -120,5 +123,8 @@ function lookupAmong(addresses: readonly LookupAddress[]): net.LookupFunction {
 function demandHttp2(socket: tls.TLSSocket): void {
   if (socket.alpnProtocol !== 'h2') socket.destroy(Object.assign(new Error('no h2 by ALPN'), { code: 'the upstream does not offer HTTP/2' }))
 }
+
+/** Over TLS 1.2 HTTP/2 has to do without what RFC 9113's appendix A prohibits, and without renegotiation (9.2); every server of it has one of these suites. */
+const http2Terms = { ciphers: tlsTerms.ciphers, secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const satisfies tls.SecureContextOptions
 
 const MAX_CONTEXTS = 64

@@ -19,10 +19,10 @@ interface Backend extends AsyncDisposable {
   readonly requests: readonly string[]
 }
 
-async function startBackend(certificate: Certificate): Promise<Backend> {
+async function startBackend(certificate: Certificate, options: Pick<http2.SecureServerOptions, 'ciphers' | 'maxVersion'> = {}): Promise<Backend> {
   const requests: string[] = []
   const sessions = new Set<http2.ServerHttp2Session>()
-  const server = http2.createSecureServer({ ...certificate, allowHTTP1: true }, (request, response) => {
+  const server = http2.createSecureServer({ ...certificate, ...options, allowHTTP1: true }, (request, response) => {
     const { alpnProtocol, servername } = request.stream.session!.socket as TLSSocket & { readonly servername?: string }
     requests.push(`${request.httpVersion} ${request.headers[':scheme'] ?? ''} ${String(alpnProtocol)} ${servername ?? ''}`)
     if (request.headers['content-type'] === 'application/grpc') response.setHeader('content-type', 'application/grpc')
@@ -65,5 +65,16 @@ for (const scheme of ['h2', 'grpcs'] as const) {
       assert.match(response.headers.get('serai-debug') ?? '', new RegExp(`failure=connect: ${why}`))
     }
     assert.deepEqual([other.requests, unknown.requests, old.requests], [[], [], []])
+  })
+  test(`${scheme}: over TLS 1.2 only what RFC 9113 9.2.2 permits is offered: a service that has nothing better gets no request, others do`, async () => {
+    const suites = { gcm: 'ECDHE-ECDSA-AES128-GCM-SHA256', chacha: 'ECDHE-ECDSA-CHACHA20-POLY1305', cbc: 'ECDHE-ECDSA-AES128-SHA256', sha1: 'ECDHE-ECDSA-AES256-SHA' }
+    await using started = new AsyncDisposableStack()
+    const backends = new Map<string, Backend>()
+    for (const [name, ciphers] of Object.entries(suites)) backends.set(name, started.use(await startBackend(authority.issue([`${name}.test`]), { ciphers: `${ciphers}:@SECLEVEL=0`, maxVersion: 'TLSv1.2' })))
+    await using serai = await start([...backends].map(([name, { address }]) => service(name, address)))
+    for (const [name, { requests }] of backends) {
+      const permitted = name === 'gcm' || name === 'chacha'
+      assert.deepEqual([name, (await get(serai.port, '/', `${name}.test`)).status, requests.length], [name, permitted ? 200 : 502, permitted ? 1 : 0])
+    }
   })
 }

@@ -1,14 +1,16 @@
 // TLS with clients: the certificate for the name that is asked for, the same HTTP behind it, and clear answers where nothing fits.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import tls from 'node:tls'
 import { connect, get } from '#test/support/client.ts'
 import { startHttpBackend } from '#test/support/http-backend.ts'
 import { authority, connectTls, startHttps } from '#test/support/https.ts'
 import { needs } from '#test/support/real-servers.ts'
 import { run } from '#test/support/run.ts'
 import type { ServiceEntry } from '#test/support/serai.ts'
-import { until } from '#test/support/until.ts'
+import { DEADLINE_MS, until, within } from '#test/support/until.ts'
 
 const web = (address: string, ...hosts: string[]): ServiceEntry => ({ name: 'web', tags: hosts.map((host) => `serai.host=${host}`), instances: [address] })
 const UNRECOGNIZED_NAME = [21, 3, 3, 0, 2, 2, 112]
@@ -101,8 +103,41 @@ test('openssl: versions, ciphers and protocols of old are refused with their ale
     assert.match(stdout + stderr, expected, args.join(' '))
     if (args.length === 1) assert.match(stdout, /Verify return code: 0 \(ok\)/)
   }
-  const { stdout, stderr } = await run(openssl, ['s_client', '-connect', `127.0.0.1:${https.port}`, '-servername', 'a.example.org', '-tls1_2'], { input: 'R\n' })
+  const { stdout, stderr } = await run(openssl, ['s_client', '-connect', `127.0.0.1:${https.port}`, '-servername', 'a.example.org', '-tls1_2', '-comp'], { input: 'R\n' })
+  assert.match(stdout, /Compression: NONE/)
   assert.match(stdout + stderr, /no renegotiation|Secure Renegotiation IS NOT/i)
+})
+
+test('HTTP/2 over TLS 1.2: nobody renegotiates (RFC 9113 9.2.1)', async () => {
+  await using https = await startHttps({})
+  const socket = tls.connect({ host: '127.0.0.1', port: https.port, ca: authority.ca, servername: 'a.example.org', maxVersion: 'TLSv1.2', ALPNProtocols: ['h2'] })
+  socket.on('error', () => undefined)
+  await within(once(socket, 'data'), DEADLINE_MS, () => 'its SETTINGS') // what came in the middle of a handshake would be another error
+  assert.equal(socket.alpnProtocol, 'h2')
+  const refusal = Promise.withResolvers<Error | null>()
+  socket.renegotiate({}, refusal.resolve)
+  socket.once('error', refusal.resolve)
+  assert.match(String(await within(refusal.promise, DEADLINE_MS, () => 'an answer')), /no renegotiation/i)
+  socket.destroy()
+})
+
+test('TLS 1.2: of all that OpenSSL can do, only suites with ephemeral keys and authenticated encryption are taken, so HTTP/2 never runs over another (RFC 9113 9.2.2)', async () => {
+  await using https = await startHttps({
+    certificates: { rsa: authority.issue(['a.example.org'], 30, { kind: 'rsa' }), ec: authority.issue(['a.example.org'], 30, { kind: 'ec' }) },
+  })
+  const suites = tls.getCiphers().filter((name) => !name.startsWith('tls_'))
+  assert.ok(suites.some((name) => name.endsWith('-cbc-sha') || name.endsWith('-sha')) && suites.includes('aes128-gcm-sha256'), 'OpenSSL has suites of the appendix')
+  const taken = []
+  for (const name of suites) {
+    const client = await connectTls(https.port, { ciphers: `${name.toUpperCase()}:@SECLEVEL=0`, maxVersion: 'TLSv1.2', ALPNProtocols: ['h2', 'http/1.1'] }).catch(() => undefined)
+    if (client === undefined) continue
+    await using open = client
+    assert.equal(open.socket.alpnProtocol, 'h2')
+    taken.push(open.socket.getCipher().standardName)
+  }
+  // What appendix A of RFC 9113 prohibits is all else: no ephemeral key exchange, or a null, stream or block cipher.
+  assert.deepEqual(taken.filter((name) => !/^TLS_(?:EC)?DHE_(?:RSA|ECDSA)_WITH_(?:AES_(?:128|256)_GCM|CHACHA20_POLY1305)_/.test(name)), [])
+  assert.equal(taken.length, 6)
 })
 
 test('minVersion 1.3 refuses 1.2', async () => {
