@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import { connect as connectSocket, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { HpackDecoder, staticFields } from '#src/http2/hpack-decoder.ts'
 import { connectHttp2 } from '#test/support/http2-client.ts'
@@ -12,7 +12,8 @@ import { DEADLINE_MS, until, within } from '#test/support/until.ts'
 import { answers, framesOf, HOST, requests, type Http2Message } from './http2-messages.ts'
 import { seenAnswer, seenRequest, type SeenRequest } from './http2-messages-oracle.ts'
 import type { Pair } from './hpack-oracle.ts'
-import { readChunked, readFields, readStream, responseFraming } from './oracle.ts'
+import { readChunked, readFields, responseFraming } from './oracle.ts'
+import { listen, startStrictBackend, type StrictBackend } from './strict-backend.ts'
 
 export interface Http2WireResult {
   /** Streams that were opened, and requests that reached the backend of HTTP/1.1. */
@@ -27,7 +28,6 @@ const AT_ONCE = 16
 const OTHER = 'other'
 /** One connection in so many is damaged octet by octet. */
 const DAMAGED = 6
-const upstreamBounds = { headBytes: 65_536, headers: 200 }
 /** What we add to a request, or say in our own way. */
 const ours = new Set(['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto', 'x-real-ip', 'forwarded', 'via', 'x-request-id', 'content-length', 'transfer-encoding', 'connection', 'te'])
 
@@ -66,37 +66,21 @@ async function nothingLeft(serai: Serai): Promise<void> {
 
 // ── requests ──
 
-interface Old extends AsyncDisposable {
-  readonly address: string
+interface Old extends StrictBackend {
   readonly seen: readonly (SeenRequest & { readonly serial: string })[]
-  /** What was no request. */
-  readonly poison: readonly string[]
 }
 
-/** A backend of HTTP/1.1 that believes nothing that the oracle does not, and says again what it was told. */
+/** A strict backend that says again what it was told. */
 async function startOld(): Promise<Old> {
   const seen: (SeenRequest & { readonly serial: string })[] = []
-  const poison: string[] = []
-  const server = createServer((socket) => {
-    let unread = ''
-    socket.on('error', () => socket.destroy())
-    socket.on('data', (bytes) => {
-      unread += bytes.toString('latin1')
-      const { messages, last, why } = readStream(unread, upstreamBounds)
-      if (last === 'rejected') poison.push(`${why}: ${JSON.stringify(unread.slice(0, 1000))}`)
-      let at = 0
-      for (const { method, origin, body, end } of messages) {
-        const [, ...lines] = unread.slice(at, unread.indexOf('\r\n\r\n', at)).split('\r\n')
-        const fields = readFields(lines)!
-        const own = fields.filter(([name]) => !ours.has(name))
-        at = end
-        seen.push({ method, target: origin, host: fields.find(([name]) => name === 'host')![1], fields: own, body, serial: own.find(([name]) => name === 'x-serial')?.[1] ?? 'none' })
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${own.filter(([name]) => name.startsWith('x-')).map((each) => `${each.join(': ')}\r\n`).join('')}\r\n${method === 'HEAD' ? '' : body}`, 'latin1')
-      }
-      unread = unread.slice(at)
-    })
+  const backend = await startStrictBackend(({ method, origin, body }, text) => {
+    const [, ...lines] = text.slice(0, text.indexOf('\r\n\r\n')).split('\r\n')
+    const fields = readFields(lines)!
+    const own = fields.filter(([name]) => !ours.has(name))
+    seen.push({ method, target: origin, host: fields.find(([name]) => name === 'host')![1], fields: own, body, serial: own.find(([name]) => name === 'x-serial')?.[1] ?? 'none' })
+    return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${own.filter(([name]) => name.startsWith('x-')).map((each) => `${each.join(': ')}\r\n`).join('')}\r\n${method === 'HEAD' ? '' : body}`
   })
-  return { seen, poison, ...await listen(server) }
+  return { seen, ...backend }
 }
 
 /** Sends `count` connections of a few requests each; what reaches the backend is held against the oracle. */
@@ -283,21 +267,3 @@ function readAnswer(text: string, method: string, shown: string): { readonly sta
 
 /** What an answer has from us. */
 const ofServer = new Set(['date', 'connection', 'content-length', 'transfer-encoding', 'trailer', 'keep-alive'])
-
-async function listen(server: Server): Promise<{ readonly address: string } & AsyncDisposable> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}

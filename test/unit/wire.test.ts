@@ -220,6 +220,56 @@ test('a connection that cannot be opened is closed with the code of the error', 
   const mistakes: unknown[] = []
   const owner = new Owner()
   const context = { buffers: new ReadBuffers(() => undefined), boundaryError: (error: unknown) => void mistakes.push(error) }
-  Wire.connect(context, owner, { ready: 'connect', open: (onread) => net.connect({ port: 1, host: '127.0.0.1', onread }) }, () => assert.fail('connected'))
+  Wire.connect(context, owner, { ready: 'connect', open: () => net.connect({ port: 1, host: '127.0.0.1' }) }, () => assert.fail('connected'))
   await until(() => owner.closed === 'ECONNREFUSED', { what: 'onClose' })
 })
+
+test('what is written before there is a connection is counted, and comes first and in its order once there is', async () => {
+  await using server = await startListening()
+  let held = 0
+  const owner = new Owner()
+  const context = { buffers: new ReadBuffers((change) => (held += change)), boundaryError: assert.fail }
+  const wire = Wire.connect(context, owner, { ready: 'connect', open: () => net.connect({ port: server.port, host: '127.0.0.1' }) }, () => wire.writeText('then'))
+  wire.writeBuffer(Buffer.from('one,'))
+  wire.writeText('two,')
+  assert.equal(wire.flushed, false)
+  assert.ok(held > 0)
+  const [peer] = await once(server, 'connection') as [net.Socket]
+  let got = ''
+  peer.on('data', (chunk: Buffer) => (got += chunk.toString()))
+  await until(() => got === 'one,two,then', { what: 'all of it' })
+  assert.ok(owner.flushes > 0, 'whoever waited for the first write goes on')
+  assert.equal(held, 0)
+  wire.destroy()
+})
+
+for (const way of ['end', 'finish', 'reset', 'destroy'] as const) {
+  test(`a connection that is given up before it is there (${way}) is closed once and leaves no handle`, async () => {
+    await using server = await startListening()
+    let held = 0
+    const owner = new Owner()
+    const context = { buffers: new ReadBuffers((change) => (held += change)), boundaryError: assert.fail }
+    const wire = Wire.connect(context, owner, { ready: 'connect', open: () => net.connect({ port: server.port, host: '127.0.0.1' }) }, () => assert.fail('connected'))
+    wire.writeText('never')
+    wire[way]()
+    await until(() => owner.closed === '', { what: 'onClose' })
+    assert.equal(wire.gone, true)
+    assert.equal(held, 0)
+    assert.deepEqual(process.getActiveResourcesInfo().filter((each) => each === 'TCPSocketWrap' || each === 'TCPConnectWrap'), [], 'no handle is left')
+  })
+}
+
+/** A server that leaves its connections alone. */
+async function startListening(): Promise<net.Server & AsyncDisposable & { readonly port: number }> {
+  const sockets = new Set<net.Socket>()
+  const server = net.createServer((socket) => sockets.add(socket.on('error', () => undefined))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return Object.assign(server, {
+    port: (server.address() as net.AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  })
+}
