@@ -17,19 +17,21 @@ import { rowNames, runRow } from './rows.ts'
 const QUICK = { rows: ['small-64'], pairs: 5, rowMs: 35_000 }
 const THOROUGH = { pairs: 9, rowMs: 240_000 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    all: { type: 'boolean', default: false },
-    rows: { type: 'string' },
-    pairs: { type: 'string' },
-    window: { type: 'string', default: '1500' },
-    peers: { type: 'string' },
-    json: { type: 'string' },
-    svg: { type: 'string' },
-    micro: { type: 'boolean', default: false },
-  },
-})
+const USAGE = `npm run bench                              a first look: small-64, 5 pairs with nginx
+npm run bench -- --all                     every row, every peer, 9 pairs
+npm run bench -- --micro [NAME]            functions of the hot path by themselves
+  --rows NAME,…      ${rowNames.join(', ')}
+  --peers NAME,…     ${peerNames.join(', ')}
+  --pairs N          of runs of Serai and a peer, interleaved
+  --window MS        of one run, default 1500
+  --json FILE, --svg FILE
+  -- FLAG…           for the process of Serai`
+
+const { values, positionals } = readArguments()
+if (values.help) {
+  console.log(USAGE)
+  process.exit(0)
+}
 if (values.micro) {
   console.log(runMicro(positionals[0] ?? ''))
   process.exit(0)
@@ -86,6 +88,28 @@ try {
   writeReport(createReport(results), { json: values.json, svg: values.svg })
 } finally {
   await end()
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        all: { type: 'boolean', default: false },
+        rows: { type: 'string' },
+        pairs: { type: 'string' },
+        window: { type: 'string', default: '1500' },
+        peers: { type: 'string' },
+        json: { type: 'string' },
+        svg: { type: 'string' },
+        micro: { type: 'boolean', default: false },
+      },
+    })
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
+    process.exit(2)
+  }
 }
 
 function isPeer(name: string): name is PeerName {
