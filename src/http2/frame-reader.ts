@@ -6,12 +6,16 @@ import { FRAME_SIZE_ERROR, PROTOCOL_ERROR } from './error-code.ts'
 export interface FrameSink {
   /** A whole frame; its payload is `bytes[at, to)`. DATA comes here only when it is padded. */
   frame(type: number, flags: number, id: number, bytes: Buffer, at: number, to: number): boolean
+  /** The octets are no frames that we take. */
+  unreadable(code: number, reason: string): void
+}
+
+/** What becomes of DATA, which need not be whole; as for `FrameSink`. */
+export interface DataSink {
   /** DATA without padding, whose `length` octets follow in pieces; an empty one has none. */
   dataHead(flags: number, id: number, length: number): boolean
   /** A piece of that frame; `last`: its last one. Up to eight octets behind `to` may be overwritten. */
   dataPiece(bytes: Buffer, at: number, to: number, last: boolean): boolean
-  /** The octets are no frames that we take. */
-  unreadable(code: number, reason: string): void
 }
 
 /** Room behind a frame that was copied, for who frames a chunk, and the last one, where the data lies (http1/chunked.ts). */
@@ -19,6 +23,7 @@ const ROOM_AFTER = 8
 
 export class FrameReader {
   readonly #sink: FrameSink
+  readonly #data: DataSink
   /** Octets of the preface that have still to come. */
   #preface: number
   /** The beginning of a frame whose rest has not come. */
@@ -28,8 +33,9 @@ export class FrameReader {
   #stopped = false
 
   /** `preface`: the peer is a client, and begins with it. */
-  constructor(sink: FrameSink, preface: boolean) {
+  constructor(sink: FrameSink, data: DataSink, preface: boolean) {
     this.#sink = sink
+    this.#data = data
     this.#preface = preface ? PREFACE.length : 0
   }
 
@@ -72,7 +78,7 @@ export class FrameReader {
     // Whoever frames the span as a chunk, and the last chunk behind it, overwrites octets that are the next frame's.
     const first = readWord(bytes, end)
     const second = readWord(bytes, end + 4)
-    if (!this.#sink.dataPiece(bytes, at, end, this.#dataLeft === 0)) this.#stopped = true
+    if (!this.#data.dataPiece(bytes, at, end, this.#dataLeft === 0)) this.#stopped = true
     writeWord(bytes, end, first)
     writeWord(bytes, end + 4, second)
     return end
@@ -89,7 +95,7 @@ export class FrameReader {
     const id = readId(bytes, at + 5)
     if (type === DATA && (flags & PADDED) === 0) {
       this.#dataLeft = length
-      if (!this.#sink.dataHead(flags, id, length)) this.#stopped = true
+      if (!this.#data.dataHead(flags, id, length)) this.#stopped = true
       return payload
     }
     if (to - payload < length) return -1

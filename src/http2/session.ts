@@ -1,10 +1,11 @@
 // One HTTP/2 connection, either role: frames in, frames out, and nothing of sockets (RFC 9113).
 import type { Outbox } from '#src/io/outbox.ts'
+import { DataFrames, type DataHost } from './data-frames.ts'
 import { COMPRESSION_ERROR, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from './error-code.ts'
 import type { Field, KindOf } from './field.ts'
 import {
-  ACK, CONTINUATION, DATA, DEFAULT_WINDOW, END_HEADERS, END_STREAM, FRAME_HEAD, GOAWAY, HEADERS, MAX_STREAM_ID, MAX_WINDOW, PADDED, PING, PRIORITY, PRIORITY_FLAG, PRIORITY_UPDATE, PUSH_PROMISE,
-  readId, readWord, RST_STREAM, SETTINGS, WINDOW_UPDATE, writeWord,
+  ACK, CONTINUATION, DATA, DEFAULT_WINDOW, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAX_STREAM_ID, MAX_WINDOW, PADDED, PING, PRIORITY, PRIORITY_FLAG, PRIORITY_UPDATE, PUSH_PROMISE,
+  readId, readWord, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -14,7 +15,7 @@ import { HpackDecoder, type BlockLimits } from './hpack-decoder.ts'
 import { parsePriority } from './priority.ts'
 import { defaultSettings, readSettings, type PeerSettings } from './settings.ts'
 import { nobody, type Stream, type StreamOwner } from './stream.ts'
-import { CONNECTION_WINDOW, Streams, USEFUL } from './streams.ts'
+import { CONNECTION_WINDOW, Streams } from './streams.ts'
 import { Tolerance } from './tolerance.ts'
 
 /** What a connection does with what happens on its session. */
@@ -52,9 +53,7 @@ export interface SessionOptions {
 
 const TABLE = 4096
 
-const none = Buffer.alloc(16)
-
-export class Session implements FrameSink {
+export class Session implements FrameSink, DataHost {
   readonly streams: Streams
   readonly writer: FrameWriter
   peer: PeerSettings = defaultSettings
@@ -66,24 +65,23 @@ export class Session implements FrameSink {
   readonly #reader: FrameReader
   readonly #decoder: HpackDecoder
   readonly #tolerance: Tolerance
+  readonly #data: DataFrames
   #block: HeaderBlock | null = null
   #settled = false
   /** Streams above it are refused: we are going away. */
   #lastTaken = MAX_STREAM_ID
-  // The DATA frame that is being read.
-  #dataStream: Stream | null = null
-  #dataEnd = false
 
   constructor(options: SessionOptions) {
     const { role, owner, outbox, fields, kindOf, limits, now, waiting } = options
     this.#options = options
     this.#owner = owner
     this.#server = role === 'server'
-    this.#reader = new FrameReader(this, this.#server)
     this.#decoder = new HpackDecoder(fields, kindOf, TABLE, limits)
     this.#tolerance = new Tolerance(this.#server, now)
     this.writer = new FrameWriter(outbox)
     this.streams = new Streams({ writer: this.writer, tolerance: this.#tolerance, waiting, emptied: () => owner.emptied() })
+    this.#data = new DataFrames({ host: this, streams: this.streams, tolerance: this.#tolerance, server: this.#server })
+    this.#reader = new FrameReader(this, this.#data, this.#server)
     if (!this.#server) this.writer.preface()
     this.writer.settings(options.settings)
     this.writer.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW)
@@ -147,27 +145,8 @@ export class Session implements FrameSink {
     this.fail(code, reason)
   }
 
-  dataHead(flags: number, id: number, length: number): boolean {
-    const stream = this.#beginData(id, length)
-    if (this.over) return false
-    this.#dataStream = stream
-    this.#dataEnd = (flags & END_STREAM) !== 0
-    if (stream === null) return length >= USEFUL || this.#spend(1)
-    if (length > 0) return length > FRAME_HEAD || this.#spendTiny()
-    if (!this.#dataEnd) return this.#spend(2)
-    stream.receive(none, 8, 8, true)
-    return !this.over
-  }
-
-  dataPiece(bytes: Buffer, at: number, to: number, last: boolean): boolean {
-    const stream = this.#dataStream
-    if (stream === null || stream.over) this.streams.giveWindow(to - at)
-    else stream.receive(bytes, at, to, last && this.#dataEnd)
-    return !this.over
-  }
-
   frame(type: number, flags: number, id: number, bytes: Buffer, at: number, to: number): boolean {
-    if (this.#misplaced(type, id)) return this.fail(PROTOCOL_ERROR, 'a frame where none belongs')
+    if (this.misplaced(type, id)) return this.fail(PROTOCOL_ERROR, 'a frame where none belongs')
     const size = to - at
     switch (type) {
       case HEADERS:
@@ -175,32 +154,32 @@ export class Session implements FrameSink {
       case CONTINUATION:
         return this.#continuation(flags, bytes, at, to)
       case DATA:
-        return this.#paddedData(flags, id, bytes, at, to)
+        return this.#data.padded(flags, id, bytes, at, to)
       case WINDOW_UPDATE:
         if (size !== 4) return this.fail(FRAME_SIZE_ERROR, 'WINDOW_UPDATE of another size')
-        return this.#windowUpdate(id, readId(bytes, at)) && this.#spend(1)
+        return this.#windowUpdate(id, readId(bytes, at)) && this.spend(1)
       case RST_STREAM:
         if (size !== 4) return this.fail(FRAME_SIZE_ERROR, 'RST_STREAM of another size')
         return this.#reset(id, readWord(bytes, at))
       case SETTINGS:
         if (id !== 0) return this.fail(PROTOCOL_ERROR, 'SETTINGS of a stream')
         if ((flags & ACK) === 0) return this.#settings(bytes, at, to)
-        return size === 0 ? this.#spend(1) : this.fail(FRAME_SIZE_ERROR, 'an ACK with SETTINGS in it')
+        return size === 0 ? this.spend(1) : this.fail(FRAME_SIZE_ERROR, 'an ACK with SETTINGS in it')
       case PING:
         if (id !== 0) return this.fail(PROTOCOL_ERROR, 'PING on a stream')
         if (size !== 8) return this.fail(FRAME_SIZE_ERROR, 'PING of another size')
         if ((flags & ACK) === 0) this.writer.ping(bytes, at, true)
         else this.#owner.pong()
-        return this.#spend(1)
+        return this.spend(1)
       case GOAWAY:
         if (id !== 0) return this.fail(PROTOCOL_ERROR, 'GOAWAY of a stream')
         if (size < 8) return this.fail(FRAME_SIZE_ERROR, 'GOAWAY too short')
         this.#owner.goaway(readId(bytes, at), readWord(bytes, at + 4))
-        return this.#spend(1)
+        return this.spend(1)
       case PRIORITY:
         if (id === 0) return this.fail(PROTOCOL_ERROR, 'PRIORITY of the connection')
         if (size !== 5) return this.#strayError(id, FRAME_SIZE_ERROR)
-        return readId(bytes, at) === id ? this.#strayError(id, PROTOCOL_ERROR) : this.#spend(1)
+        return readId(bytes, at) === id ? this.#strayError(id, PROTOCOL_ERROR) : this.spend(1)
       case PRIORITY_UPDATE:
         if (id !== 0 || !this.#server) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE on a stream, or of a server')
         if (size < 4) return this.fail(FRAME_SIZE_ERROR, 'PRIORITY_UPDATE too short')
@@ -208,61 +187,14 @@ export class Session implements FrameSink {
       case PUSH_PROMISE:
         return this.fail(PROTOCOL_ERROR, 'PUSH_PROMISE')
       default:
-        return this.#spend(1) // frames that we do not know are passed over (RFC 9113 5.5)
+        return this.spend(1) // frames that we do not know are passed over (RFC 9113 5.5)
     }
   }
 
   /** SETTINGS come first, and nothing stands between the frames of a header block. */
-  #misplaced(type: number, id: number): boolean {
+  misplaced(type: number, id: number): boolean {
     if (this.#block !== null) return type !== CONTINUATION || id !== this.#block.id
     return (!this.#settled && type !== SETTINGS) || type === CONTINUATION
-  }
-
-  /** Checks a DATA frame and takes it off the windows; null: its octets go nowhere. */
-  #beginData(id: number, length: number): Stream | null {
-    const { streams } = this
-    if (this.#misplaced(DATA, id) || !streams.isKnown(id)) this.fail(PROTOCOL_ERROR, 'DATA where none belongs')
-    else if (!streams.takeWindow(length)) this.fail(FLOW_CONTROL_ERROR, 'more DATA than the window')
-    else {
-      const stream = streams.open.get(id)
-      if (stream === undefined) this.#lateData(id)
-      else if (stream.remoteClosed) this.#streamError(stream, STREAM_CLOSED)
-      else if ((stream.recvWindow -= length) < 0) this.#streamError(stream, FLOW_CONTROL_ERROR)
-      else {
-        if (length > FRAME_HEAD) this.#tolerance.worked(1)
-        return stream
-      }
-    }
-    return null
-  }
-
-  /** DATA on a stream that is over: it may have been on its way when we reset it. */
-  #lateData(id: number): void {
-    if (!this.#server || this.streams.cutLately(id)) return
-    this.streams.refuseLate(id)
-    this.spendReset()
-  }
-
-  #paddedData(flags: number, id: number, bytes: Buffer, at: number, to: number): boolean {
-    const size = to - at
-    const stream = this.#beginData(id, size)
-    if (this.over) return false
-    if (size === 0) return this.fail(FRAME_SIZE_ERROR, 'no padding length')
-    const padding = bytes[at]! + 1
-    if (padding > size) return this.fail(PROTOCOL_ERROR, 'more padding than frame')
-    if (stream === null) {
-      this.streams.giveWindow(size)
-      return size - padding >= USEFUL || this.#spend(1)
-    }
-    const end = (flags & END_STREAM) !== 0
-    if (padding === size ? !end && !this.#spend(2) : size - padding <= FRAME_HEAD && !this.#spendTiny()) return false
-    stream.pad(padding)
-    const behind = to - padding + 1
-    const [first, second] = [readWord(bytes, behind), readWord(bytes, behind + 4)] // as in frame-reader.ts
-    stream.receive(bytes, at + 1, behind, end)
-    writeWord(bytes, behind, first)
-    writeWord(bytes, behind + 4, second)
-    return !this.over
   }
 
   #headers(flags: number, id: number, bytes: Buffer, at: number, to: number): boolean {
@@ -286,7 +218,7 @@ export class Session implements FrameSink {
   #continuation(flags: number, bytes: Buffer, at: number, to: number): boolean {
     const block = this.#block!
     if (!block.add(bytes, at, to)) return this.fail(ENHANCE_YOUR_CALM, 'header block too large')
-    if ((flags & END_HEADERS) === 0) return this.#spend(1)
+    if ((flags & END_HEADERS) === 0) return this.spend(1)
     this.#block = null
     const whole = block.whole()
     return this.#readBlock(block.id, block.end, false, whole, 0, whole.length)
@@ -300,13 +232,13 @@ export class Session implements FrameSink {
     if (count < 0) return this.fail(COMPRESSION_ERROR, 'not HPACK')
     const known = streams.open.get(id)
     if (known !== undefined) {
-      if (known.remoteClosed) return this.#server ? this.fail(STREAM_CLOSED, 'HEADERS behind the end of a stream') : this.#streamError(known, STREAM_CLOSED)
-      if (this.#server && !end) return this.#streamError(known, PROTOCOL_ERROR)
+      if (known.remoteClosed) return this.#server ? this.fail(STREAM_CLOSED, 'HEADERS behind the end of a stream') : this.streamError(known, STREAM_CLOSED)
+      if (this.#server && !end) return this.streamError(known, PROTOCOL_ERROR)
       known.receiveHeaders(decoder.fields, count, decoder.tooLarge, end)
       return !this.over
     }
     if (id <= streams.lastId) {
-      if (!this.#server || streams.cutLately(id)) return this.#spend(1)
+      if (!this.#server || streams.cutLately(id)) return this.spend(1)
       return this.fail(streams.endedLately(id) ? STREAM_CLOSED : PROTOCOL_ERROR, 'HEADERS on a stream that is over')
     }
     if (!this.#server) return this.fail(PROTOCOL_ERROR, 'HEADERS on a stream that was not opened')
@@ -333,8 +265,8 @@ export class Session implements FrameSink {
     if (!streams.isKnown(id)) return this.fail(PROTOCOL_ERROR, 'WINDOW_UPDATE of an idle stream')
     const stream = streams.open.get(id)
     if (stream === undefined) return true
-    if (increment === 0) return this.#streamError(stream, PROTOCOL_ERROR)
-    if ((stream.sendWindow += increment) > MAX_WINDOW) return this.#streamError(stream, FLOW_CONTROL_ERROR)
+    if (increment === 0) return this.streamError(stream, PROTOCOL_ERROR)
+    if ((stream.sendWindow += increment) > MAX_WINDOW) return this.streamError(stream, FLOW_CONTROL_ERROR)
     stream.resume(Number.POSITIVE_INFINITY)
     return true
   }
@@ -343,7 +275,7 @@ export class Session implements FrameSink {
     const { streams } = this
     if (!streams.isKnown(id)) return this.fail(PROTOCOL_ERROR, 'RST_STREAM of an idle stream')
     const stream = streams.open.get(id)
-    if (stream === undefined) return this.#spend(1)
+    if (stream === undefined) return this.spend(1)
     streams.resetByPeer(stream, code)
     return this.#bear(this.#tolerance.reset(this.#options.now() - stream.openedAt))
   }
@@ -357,18 +289,18 @@ export class Session implements FrameSink {
     this.writer.settingsAck()
     if (!this.streams.setInitialWindow(settings.initialWindow)) return this.fail(FLOW_CONTROL_ERROR, 'window too large')
     this.#owner.settled()
-    return this.#spend(10)
+    return this.spend(10)
   }
 
   #reprioritise(id: number, value: string): boolean {
     if ((id & 1) === 0) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE for no request') // RFC 9218 7.1
     const stream = this.streams.open.get(id)
     if (stream !== undefined) stream.priority = parsePriority(value)
-    return this.#spend(1)
+    return this.spend(1)
   }
 
   /** A stream comes to nothing by the peer's doing: `code` is what it is told. */
-  #streamError(stream: Stream, code: number): boolean {
+  streamError(stream: Stream, code: number): boolean {
     this.streams.resetStream(stream, code)
     stream.owner.gone(code)
     return this.spendReset()
@@ -378,7 +310,7 @@ export class Session implements FrameSink {
   #strayError(id: number, code: number): boolean {
     if (id > this.streams.lastId) return this.fail(code, 'malformed PRIORITY')
     const stream = this.streams.open.get(id)
-    return stream === undefined ? this.#spend(1) : this.#streamError(stream, code)
+    return stream === undefined ? this.spend(1) : this.streamError(stream, code)
   }
 
   /** One more stream came to nothing by the peer's doing; owners find out some themselves. */
@@ -386,15 +318,12 @@ export class Session implements FrameSink {
     return this.#bear(this.#tolerance.lostStream())
   }
 
-  #spendTiny(): boolean {
-    return !this.over && (this.#tolerance.tinyData() || this.fail(ENHANCE_YOUR_CALM, 'too much DATA that is more frame than payload'))
-  }
-
   #bear(borne: boolean): boolean {
     return !this.over && (borne || this.fail(ENHANCE_YOUR_CALM, 'too many streams that came to nothing'))
   }
 
-  #spend(cost: number): boolean {
+  /** A frame came that moves nothing. */
+  spend(cost: number): boolean {
     return !this.over && (this.#tolerance.frame(cost) || this.fail(ENHANCE_YOUR_CALM, 'too many frames that move nothing'))
   }
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FrameReader, type FrameSink } from '#src/http2/frame-reader.ts'
+import { FrameReader, type DataSink, type FrameSink } from '#src/http2/frame-reader.ts'
 import { block, describe, frame, get, post, PREFACE, rst, settings, startSession, windowUpdate, word, type Bench } from '#test/support/http2-frames.ts'
 
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
@@ -34,7 +34,7 @@ test('the same frames are read whatever the pieces they come in, and what is ove
     const sent = Buffer.concat([preface, ...list.map(([kind, flags, id, payload]) => frame(kind as 'DATA', flags, id, Buffer.from(payload)))])
     const seen: string[] = []
     let data = ''
-    const sink: FrameSink = {
+    const sink: FrameSink & DataSink = {
       frame: (type, flags, id, bytes, at, to) => (seen.push(`${type} ${flags} ${id} ${bytes.toString('hex', at, to)}`), true),
       dataHead: (flags, id, length) => {
         data = `0 ${flags} ${id} `
@@ -49,7 +49,7 @@ test('the same frames are read whatever the pieces they come in, and what is ove
       },
       unreadable: (code, reason) => assert.fail(`${code} ${reason}`),
     }
-    const reader = new FrameReader(sink, true)
+    const reader = new FrameReader(sink, sink, true)
     let at = 0
     for (const size of [...cuts, sent.length]) {
       const piece = sent.subarray(at, at + size)
