@@ -13,6 +13,8 @@ export interface AccessRecord {
   readonly status: number
   /** Why it did not go as it should; '' when it did. */
   readonly reason: string
+  /** How the last attempt that failed did, in words; ''. */
+  readonly failure: string
   readonly bytesIn: number
   readonly bytesOut: number
   /** What `routeText` makes. */
@@ -60,12 +62,13 @@ export const routeText = (service: string, router: string): string => `"service"
 
 /** The line, with its end. `time` is ISO 8601; a method is a token, and an endpoint an address. */
 export function accessLine(record: AccessRecord, time: string): string {
-  const { query, reason, tried, upstreamMs } = record
+  const { query, reason, failure, tried, upstreamMs } = record
   return (
     `{"time":"${time}",${record.from},"method":"${record.method}","path":${text(record.path)}` +
     (query === '' ? '' : `,"query":${text(redacted(query))}`) +
     `,"status":${record.status}` +
     (reason === '' ? '' : `,"reason":${text(reason)}`) +
+    (failure === '' ? '' : `,"failure":${text(failure)}`) +
     `,"duration_ms":${thousandths(record.durationMs)}` +
     (upstreamMs < 0 ? '' : `,"upstream_ms":${thousandths(upstreamMs)}`) +
     `,"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},${record.to},"endpoint":"${record.endpoint}"` +

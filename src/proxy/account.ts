@@ -56,6 +56,7 @@ export function accessRecord(exchange: ExchangeFacts, status: number, reason: st
     query: head.query,
     status,
     reason,
+    failure: exchange.failure,
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,
     to: route === null ? noRoute : route.logged,

@@ -18,6 +18,7 @@ export function refusedRecord(plane: Plane, peer: Peer, fault: Refused): void {
     query: '',
     status: fault.status,
     reason: fault.status === 408 ? 'client_head_timeout' : `malformed: ${fault.reason}`,
+    failure: '',
     bytesIn: 0,
     bytesOut: 0,
     to: routeText('', ''),
