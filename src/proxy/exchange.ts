@@ -254,9 +254,8 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     const reason = reasonOf[failure.kind]
     if (this.#status !== 0) return this.#breakOff(reason)
     const decision = mayRetry({
-      kind: failure.kind, stale, untaken: this.#untaken, method: this.head.method, bodyWhole: this.#upload === null || this.#upload.whole,
-      repeats: this.#repeats, allowedRepeats: route.policy.retryAttempts, elapsedMs: this.#plane.clock() - this.startedAt, retryTimeoutMs: route.policy.retryTimeoutMs,
-      staleRepeated: this.#staleRepeated,
+      failure, method: this.head.method, bodyWhole: this.#upload === null || this.#upload.whole, repeats: this.#repeats, staleRepeated: this.#staleRepeated,
+      allowedRepeats: route.policy.retryAttempts, elapsedMs: this.#plane.clock() - this.startedAt, retryTimeoutMs: route.policy.retryTimeoutMs,
     })
     this.#reason = reason
     if (decision === 'no' || decision === 'spent' || (decision === 'budgeted' && !this.#plane.mayRepeat(route.service.budget))) {

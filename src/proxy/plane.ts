@@ -280,7 +280,8 @@ export class Plane implements TunnelHost {
 
   failed(endpoint: Endpoint, service: CompiledService, failure: UpstreamFailure): void {
     if (failure.kind === 'malformed') this.count('malformed_responses_total', 1)
-    if (failure.kind === 'malformed' || (failure.kind === 'reset' && (failure.stale || failure.untaken)) || ourOwn.includes(failure.detail)) return
+    // Any client can ask for what is answered badly; connections are broken by the endpoint's server, whatever it is asked.
+    if ((failure.kind === 'malformed' && failure.of === 'answer') || (failure.kind === 'reset' && (failure.stale || failure.untaken)) || ourOwn.includes(failure.detail)) return
     // `avoidUntil` is set by the failure just before: it spaces these messages.
     if (failure.kind === 'connect' && failure.detail === 'ECONNREFUSED' && endpoint.avoidUntil < this.clock()) this.#edges.nobodyListens(endpoint.key)
     this.#recordFailure(endpoint, service, `${failure.kind}: ${failure.detail}`, failure.kind === 'connect')

@@ -1,12 +1,10 @@
 // Whether a failed attempt may be repeated at another endpoint: the one rule, pure (RFC 9110 section 9.2.2).
 
+import type { UpstreamFailure } from '#src/upstream/stream.ts'
+
 /** One attempt that failed before the response began. */
 export interface FailedAttempt {
-  readonly kind: 'connect' | 'reset' | 'malformed' | 'head timeout' | 'body timeout'
-  /** It was a pooled connection that the upstream had closed in the meantime. */
-  readonly stale: boolean
-  /** The kernel took no octet of the request. */
-  readonly untaken: boolean
+  readonly failure: UpstreamFailure
   readonly method: string
   /** The request has no body, or all that was sent of it is still at hand. */
   readonly bodyWhole: boolean
@@ -31,10 +29,12 @@ export const isIdempotent = (method: string): boolean =>
 export function mayRetry(attempt: FailedAttempt): RetryDecision {
   if (attempt.elapsedMs >= attempt.retryTimeoutMs || !attempt.bodyWhole) return 'no'
   const left = attempt.repeats < attempt.allowedRepeats
+  const { failure } = attempt
   // No octet of the request has left this machine, so nobody can have acted on it.
-  if (attempt.kind === 'connect' || (attempt.kind === 'reset' && attempt.untaken)) return left ? 'free' : attempt.allowedRepeats > 0 ? 'spent' : 'no'
-  if (attempt.kind !== 'reset' || !isIdempotent(attempt.method)) return 'no'
+  if (failure.kind === 'connect' || (failure.kind === 'reset' && failure.untaken)) return left ? 'free' : attempt.allowedRepeats > 0 ? 'spent' : 'no'
+  // A malformed answer would be malformed again; what breaks a connection need not have to do with this request.
+  if (!(failure.kind === 'reset' || (failure.kind === 'malformed' && failure.of === 'connection')) || !isIdempotent(attempt.method)) return 'no'
   // Closing an idle connection is the upstream's right: it says nothing about its health.
-  if (attempt.stale && !attempt.staleRepeated) return attempt.allowedRepeats > 0 ? 'free' : 'no'
+  if (failure.kind === 'reset' && failure.stale && !attempt.staleRepeated) return attempt.allowedRepeats > 0 ? 'free' : 'no'
   return left ? 'budgeted' : 'no'
 }

@@ -156,7 +156,7 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
       case 'idle':
         // Nobody asked: these octets must never become somebody's response.
         if (this.#sink === null) this.#context.surplus()
-        this.#fail({ kind: 'malformed', detail: 'octets before the request' })
+        this.#fail({ kind: 'malformed', of: 'answer', detail: 'octets before the request' })
         return
       case 'connecting':
       case 'closed':
@@ -228,21 +228,21 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
       to = partial.to
     }
     const head = end - from > HEAD_BYTES ? 'response head too large' : parseResponseHead(bytes.latin1Slice(from, end + 2), this.#request.method)
-    if (typeof head === 'string') this.#fail({ kind: 'malformed', detail: head })
+    if (typeof head === 'string') this.#fail({ kind: 'malformed', of: 'answer', detail: head })
     else if (head.status < 200) this.#interim(head, bytes, end + 4, to)
     else this.#final(head, bytes, end + 4, to)
   }
 
   /** A head that is too long, or that no CRLF will ever end, need not be waited for. */
   #checkPartial(partial: Pending): void {
-    if (partial.size >= HEAD_BYTES) this.#fail({ kind: 'malformed', detail: 'response head too large' })
-    else if (partial.bareLineFeed()) this.#fail({ kind: 'malformed', detail: 'bare LF in a response head' })
+    if (partial.size >= HEAD_BYTES) this.#fail({ kind: 'malformed', of: 'answer', detail: 'response head too large' })
+    else if (partial.bareLineFeed()) this.#fail({ kind: 'malformed', of: 'answer', detail: 'bare LF in a response head' })
   }
 
   #interim(head: ResponseHead, bytes: Buffer, from: number, to: number): void {
     if (head.status === 101) {
       if (this.#request.upgrade === '' || head.upgrade !== this.#request.upgrade || !this.#requestSent) {
-        this.#fail({ kind: 'malformed', detail: '101 to something that was not asked for' })
+        this.#fail({ kind: 'malformed', of: 'answer', detail: '101 to something that was not asked for' })
         return
       }
       this.#context.deadlines.disarm(this)
@@ -251,7 +251,7 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
       return
     }
     if (++this.#informational > MAX_INFORMATIONAL) {
-      this.#fail({ kind: 'malformed', detail: 'too many interim responses' })
+      this.#fail({ kind: 'malformed', of: 'answer', detail: 'too many interim responses' })
       return
     }
     this.#sink?.informational(head)
@@ -273,7 +273,7 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
     this.#context.deadlines.arm(this, this.#request.bodyTimeoutMs)
     if (head.contentLength > SHARED_BYTES) this.wire.readLongBody()
     const result = body.read(bytes, from, to)
-    if (result === 'bad') this.#fail({ kind: 'malformed', detail: body.fault })
+    if (result === 'bad') this.#fail({ kind: 'malformed', of: 'answer', detail: body.fault })
     else if (result === 'more') this.#sink?.responseHead(head, bytes, body.start, body.end, false, '')
     else {
       if (body.next < to) this.#surplusAfterResponse()
@@ -286,7 +286,7 @@ export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
     // Reads that fill the shared buffer gain by a larger one; a slow stream of events does not, however long it is.
     if (to - from === SHARED_BYTES) this.wire.readLongBody()
     const result = body.read(bytes, from, to)
-    if (result === 'bad') this.#fail({ kind: 'malformed', detail: body.fault })
+    if (result === 'bad') this.#fail({ kind: 'malformed', of: 'answer', detail: body.fault })
     else if (result === 'more') this.#sink?.responseBody(bytes, body.start, body.end, false, '')
     else {
       if (body.next < to) this.#surplusAfterResponse()

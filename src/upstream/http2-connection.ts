@@ -8,6 +8,7 @@ import { Session, type SessionOwner } from '#src/http2/session.ts'
 import { ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE } from '#src/http2/settings.ts'
 import { STREAM_WINDOW } from '#src/http2/stream.ts'
 import type { ConnectionContext } from './connection.ts'
+import { mayBeginHttp2, otherProtocol } from './first-octets.ts'
 import { Http2Attempt, type AttemptHome } from './http2-stream.ts'
 import type { Waiter } from './pool.ts'
 import type { ResponseSink } from './stream.ts'
@@ -41,6 +42,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   readonly serverName: string
   ready = false
   why = ''
+  malformed = false
   served = 0
   lastRead = 0
   readonly #context: ConnectionContext
@@ -160,7 +162,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
 
   onRead(bytes: Buffer, from: number, to: number): void {
     if (this.#gone) return
-    this.lastRead++
+    if (this.lastRead++ === 0 && !mayBeginHttp2(bytes[from]!)) return this.#close(otherProtocol(bytes, from, to))
     this.session.read(bytes, from, to)
   }
 
@@ -171,11 +173,15 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   }
 
   onEnd(): void {
-    this.#close('closed by the upstream')
+    this.#close(this.#closed)
   }
 
   onClose(error: string): void {
-    this.#close(error === '' ? 'closed by the upstream' : error)
+    this.#close(error === '' ? this.#closed : error)
+  }
+
+  get #closed(): string {
+    return this.#wired && !this.ready ? 'closed by the upstream before it spoke HTTP/2' : 'closed by the upstream'
   }
 
   expired(): void {
@@ -191,9 +197,8 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   }
 
   failed(code: number, reason: string): void {
-    this.why = `${errorName(code)}: ${reason}`
-    this.#outbox.flush()
-    this.#close(this.why)
+    this.malformed = true
+    this.#close(`${errorName(code)}: ${reason}`)
   }
 
   goaway(lastId: number, code: number): void {
@@ -240,15 +245,13 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   #close(why: string): void {
     if (this.#gone) return
     this.#gone = true
-    const { ready } = this
     if (why !== '') this.why = why
     this.deadlines.remove(this)
     this.#leave()
     this.#outbox.flush()
     this.#outbox.close()
     this.session.end(CANCEL)
-    // Those that had not begun.
-    for (const attempt of [...this.#attempts]) attempt.failed(ready ? { kind: 'reset', detail: this.why, stale: true, untaken: true } : { kind: 'connect', detail: this.why })
+    for (const attempt of [...this.#attempts]) attempt.lost()
     this.#attempts.clear()
     this.ready = false
     this.#wire.finish()

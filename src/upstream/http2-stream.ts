@@ -21,6 +21,8 @@ export interface AttemptHome {
   readonly ready: boolean
   /** Why it ended, or is about to; ''. */
   readonly why: string
+  /** It ended because the endpoint broke the protocol's rules. */
+  readonly malformed: boolean
   /** It has answered requests, and nothing has come since this time (worker's clock, coarse). */
   readonly served: number
   readonly lastRead: number
@@ -94,9 +96,14 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
     this.#waiter.retry()
   }
 
-  /** The connection did not come about. */
-  failed(failure: UpstreamFailure): void {
-    this.#fail(failure)
+  /** The connection is no more, or did not come about. */
+  lost(): void {
+    const { ready, why, malformed, served, lastRead } = this.#home
+    if (!ready) this.#fail({ kind: 'connect', detail: why })
+    else if (this.#phase === 'new') this.#fail({ kind: 'reset', detail: why, stale: true, untaken: true })
+    else if (malformed) this.#fail({ kind: 'malformed', of: 'connection', detail: why })
+    // It was there already, and nothing has come since the request went: it may have been dead for long.
+    else this.#fail({ kind: 'reset', detail: why, stale: served > 0 && this.#phase === 'head' && lastRead === this.#begunAt, untaken: false })
   }
 
   begin(sink: ResponseSink, request: UpstreamRequest): void {
@@ -112,7 +119,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
   #open(request: UpstreamRequest): void {
     const { session } = this.#home
     if (session.over) return this.#fail({ kind: 'reset', detail: 'the connection has failed', stale: false, untaken: true }) // nothing is written
-    if (request.upgrade !== '' && !session.peer.connectProtocol) return this.#fail({ kind: 'malformed', detail: 'the upstream has no extended CONNECT (RFC 8441)' })
+    if (request.upgrade !== '' && !session.peer.connectProtocol) return this.#fail({ kind: 'malformed', of: 'answer', detail: 'the upstream has no extended CONNECT (RFC 8441)' })
     const stream = session.open(this)
     this.#stream = stream
     this.#writeHead(stream.id, request)
@@ -240,13 +247,11 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
       this.#finish()?.responseBody(this.#last, ROOM, this.#last.length - ROOM, true, '')
       return
     }
-    const { why, served, lastRead } = this.#home
-    const refused = code === REFUSED_STREAM
-    if (refused && why === '') this.#home.refused()
-    const detail = why !== '' && !refused ? why : `RST_STREAM ${errorName(code)}`
-    // The connection was there already, and nothing has come since the request went: it may have been dead for long.
-    const stale = why !== '' && served > 0 && this.#phase === 'head' && lastRead === this.#begunAt
-    this.#fail({ kind: 'reset', detail, stale, untaken: refused })
+    const { session, why } = this.#home
+    if (session.over) return // the connection says why, in the same turn
+    const untaken = code === REFUSED_STREAM
+    if (untaken && why === '') this.#home.refused()
+    this.#fail({ kind: 'reset', detail: untaken && why !== '' ? why : `RST_STREAM ${errorName(code)}`, stale: false, untaken })
   }
 
   unblocked(): void {
@@ -289,7 +294,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
 
   #malformed(detail: string): void {
     this.#stream?.reset(PROTOCOL_ERROR)
-    this.#fail({ kind: 'malformed', detail })
+    this.#fail({ kind: 'malformed', of: 'answer', detail })
   }
 
   /** The response is complete; what the request still had to say nobody needs. */

@@ -10,7 +10,11 @@ export type UpstreamFailure =
    * `untaken`: nobody can have acted on the request: the kernel took no octet of it, or the upstream said that it did not.
    */
   | { readonly kind: 'reset'; readonly detail: string; readonly stale: boolean; readonly untaken: boolean }
-  | { readonly kind: 'malformed'; readonly detail: string }
+  /**
+   * The endpoint broke the protocol's rules. `of` the `connection`: a frame that is nobody's answer, and ends those of all (HTTP/2); nothing is
+   * known of whether this request was to blame.
+   */
+  | { readonly kind: 'malformed'; readonly of: 'answer' | 'connection'; readonly detail: string }
   | { readonly kind: 'head timeout'; readonly detail: string }
   | { readonly kind: 'body timeout'; readonly detail: string }
 

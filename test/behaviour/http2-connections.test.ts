@@ -2,60 +2,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { test } from 'node:test'
 import type { DataPlaneSettings } from '#src/snapshot.ts'
-import { HpackDecoder, staticFields } from '#src/http2/hpack-decoder.ts'
 import { service, startDataPlane } from '#test/support/data-plane.ts'
-import { block, frame, readFrames, rst, settings, SETTINGS_ACK, type, word } from '#test/support/http2-frames.ts'
+import { startFrameService } from '#test/support/frame-service.ts'
+import { block, frame, rst, settings, word } from '#test/support/http2-frames.ts'
 import { startClient, type PairClient } from '#test/support/pairs.ts'
 import { until } from '#test/support/until.ts'
 
 const REFUSED_STREAM = 7
-
-interface Service extends AsyncDisposable {
-  readonly address: string
-  /** `connection: METHOD path`, as they came. */
-  readonly requests: readonly string[]
-  readonly sockets: readonly Socket[]
-}
-
-/** A service that does with each request what `answer` says; `greet` may send other SETTINGS. */
-async function startService(answer: (id: number, socket: Socket, connection: number) => void, greet: (socket: Socket) => void = (socket) => void socket.write(settings())): Promise<Service> {
-  const sockets: Socket[] = []
-  const requests: string[] = []
-  const server = createServer((socket) => {
-    const connection = sockets.push(socket) - 1
-    const decoder = new HpackDecoder(staticFields(() => 0), () => 0, 4096, { fields: 100, bytes: 99_999 })
-    let rest: Buffer = Buffer.alloc(0)
-    let greeted = false
-    socket.on('error', () => undefined)
-    greet(socket)
-    socket.on('data', (chunk: Buffer) => {
-      const { frames, rest: left } = readFrames(Buffer.concat([rest, greeted ? chunk : chunk.subarray(24)]))
-      greeted = true
-      rest = left
-      for (const each of frames) {
-        if (each.type === type.SETTINGS && (each.flags & 1) === 0) socket.write(SETTINGS_ACK)
-        if (each.type !== type.HEADERS) continue
-        const fields = decoder.fields.slice(0, decoder.decode(each.payload, 0, each.payload.length))
-        const valueOf = (wanted: string): string => fields.find(({ name }) => name === wanted)?.value ?? ''
-        requests.push(`${connection}: ${valueOf(':method')} ${valueOf(':path')}`)
-        answer(each.id, socket, connection)
-      }
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`, requests, sockets,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}
 
 const ok = (id: number, socket: Socket): void => void socket.write(frame('HEADERS', 5, id, block([[':status', '200']])))
 
@@ -102,8 +58,8 @@ test('a burst of POSTs to a cold service that takes 10 at once on a connection: 
 })
 
 test('a request waits for the SETTINGS of a new connection, and one that says none in time was never asked', async () => {
-  await using mute = await startService(ok, () => undefined)
-  await using fine = await startService(ok)
+  await using mute = await startFrameService(ok, () => undefined)
+  await using fine = await startFrameService(ok)
   await using started = await start([mute.address, fine.address], { connectMs: 300 })
   assert.deepEqual(counted(await Promise.all(Array.from({ length: 20 }, (_, at) => post(started.client, `/${at}`)))), { 200: 20 })
   assert.deepEqual(mute.requests, [])
@@ -113,7 +69,7 @@ test('a request waits for the SETTINGS of a new connection, and one that says no
 test('a refused stream is not the failure of its endpoint: a single one is asked again', async () => {
   const held: number[] = []
   let refused = 0
-  await using refusing = await startService((id, socket) => {
+  await using refusing = await startFrameService((id, socket) => {
     // Its SETTINGS do not say so, but it takes 3 at once.
     if (refused > 0 || held.length < 3) held.push(id)
     else if (++refused) socket.write(rst(id, REFUSED_STREAM))
@@ -126,7 +82,7 @@ test('a refused stream is not the failure of its endpoint: a single one is asked
 
 test('a connection that went dead is given up while requests keep coming, and takes none until it has answered a PING', async (t) => {
   const dead = new Set<number>()
-  await using half = await startService((id, socket, connection) => {
+  await using half = await startFrameService((id, socket, connection) => {
     if (dead.has(connection)) return
     if (connection === 0) dead.add(0) // it answers once; then it is as if the machine behind it had gone
     ok(id, socket)
@@ -152,7 +108,7 @@ test('a connection that went dead is given up while requests keep coming, and ta
 })
 
 test('nothing is sent on a connection whose session has failed: a POST that waited arrives once', async () => {
-  await using service = await startService((id, socket, connection) => {
+  await using service = await startFrameService((id, socket, connection) => {
     if (connection > 0) ok(id, socket)
   }, (socket) => void socket.write(settings([3, 2])))
   await using started = await start([service.address], { connections: 1 })
@@ -201,7 +157,7 @@ test('answers of no announced length that come in one piece, to clients of HTTP/
     padding === 0 ? frame('DATA', 1, id, 'x'.repeat(lengths[at]!)) : frame('DATA', 9, id, Buffer.concat([Buffer.from([padding - 1]), Buffer.alloc(lengths[at]!, 'x'), Buffer.alloc(padding - 1)])),
   ])))
   for (const padding of [0, 1, 4]) {
-    await using together = await startService((id, socket) => {
+    await using together = await startFrameService((id, socket) => {
       if (held.push(id) === lengths.length) answerAll(socket, padding)
     })
     await using started = await start([together.address], { connections: 1 })
