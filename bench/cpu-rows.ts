@@ -29,6 +29,7 @@ export const cpuRows: readonly CpuRow[] = [
   { name: 'tls-64', title: 'TLS: small response, 64 connections', load: { path: '/', connections: 64, tls: 'kept' } },
   { name: 'h2-8x16', title: 'HTTP/2 over TLS: small response, 8 connections with 16 streams each', load: { path: '/', connections: 8, tls: 'kept', streams: 16 } },
   { name: 'h2-1x100', title: 'HTTP/2 over TLS: small response, 1 connection with 100 streams', load: { path: '/', connections: 1, tls: 'kept', streams: 100 } },
+  { name: 'grpc', title: 'gRPC over TLS: unary calls, 8 connections with 16 streams each, to an HTTP/2 service', load: { path: '/bench.Echo/Call', connections: 8, tls: 'kept', streams: 16, grpc: true }, backendRequests: 2 },
   { name: 'handshake', title: 'TLS: a new connection with a full handshake for each request, 16 at once', load: { path: '/', connections: 16, tls: 'full' } },
   { name: 'resumed', title: 'TLS: a new connection with a resumed session for each request, 16 at once', load: { path: '/', connections: 16, tls: 'resumed' } },
   { name: 'post', title: 'POST of 100 octets, 64 connections', load: { path: '/sink', connections: 64, bodyBytes: 100 }, backendRequests: 2 },

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LOAD_CORE, type Child, type Children } from './children.ts'
-import { HOST } from './peer.ts'
+import { GRPC_HOST, HOST } from './peer.ts'
 import { findProgram } from './programs.ts'
 
 export interface Load {
@@ -20,13 +20,15 @@ export interface Load {
   readonly tls?: 'kept' | 'full' | 'resumed'
   /** HTTP/2, with so many streams at once on each connection. */
   readonly streams?: number
+  /** Each request is a call of the gRPC service, with an empty message. */
+  readonly grpc?: boolean
 }
 
 const LONG = '600' // seconds; it is stopped before
 
 /** Starts to ask `port` of 127.0.0.1. */
 export function startLoad(children: Children, folder: string, port: number, load: Load): Child {
-  if (load.tls === 'kept') return startH2load(children, port, load)
+  if (load.tls === 'kept') return startH2load(children, folder, port, load)
   if (load.tls !== undefined) return startHandshakes(children, port, load)
   return findProgram('wrk') !== undefined ? startWrk(children, folder, port, load) : startAutocannon(children, folder, port, load)
 }
@@ -37,10 +39,13 @@ export function errorsOf(output: string): string {
   return said === null ? '' : said.join('; ')
 }
 
-function startH2load(children: Children, port: number, { path, connections, streams }: Load): Child {
+function startH2load(children: Children, folder: string, port: number, { path, connections, streams, grpc = false }: Load): Child {
+  const message = join(folder, 'message')
+  if (grpc) writeFileSync(message, Buffer.alloc(5))
   return children.start('h2load', [
     ...(streams === undefined ? ['--h1'] : ['-m', String(streams)]), '-t', '1', '-c', String(connections), '-D', LONG, '--groups', 'X25519', '--tls13-ciphers', 'TLS_AES_128_GCM_SHA256',
-    '--connect-to', `127.0.0.1:${port}`, `https://${HOST}:${port}${path}`,
+    ...(grpc ? ['-d', message, '-H', 'content-type: application/grpc', '-H', 'te: trailers'] : []),
+    '--connect-to', `127.0.0.1:${port}`, `https://${grpc ? GRPC_HOST : HOST}:${port}${path}`,
   ], { core: LOAD_CORE })
 }
 

@@ -13,6 +13,9 @@ export const hostName = (index: number): string => `h${index}.example.org`
 /** The host that is asked for, one of the 1,000. */
 export const HOST = hostName(500)
 
+/** The host of the gRPC service, besides those. */
+export const GRPC_HOST = 'grpc.example.org'
+
 export interface PeerOptions {
   readonly children: Children
   readonly backend: Backend

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { makeAuthority } from '#test/support/certificates.ts'
 import type { Backend } from './backend.ts'
 import { PROXY_CORE, type Children } from './children.ts'
-import { HOSTS, type PeerOptions, type Proxy, type ProxyName } from './peer.ts'
+import { GRPC_HOST, HOSTS, type PeerOptions, type Proxy, type ProxyName } from './peer.ts'
 import { startCaddy } from './peers/caddy.ts'
 import { startHaproxy } from './peers/haproxy.ts'
 import { startNginx } from './peers/nginx.ts'
@@ -20,7 +20,8 @@ export async function startProxy(
 ): Promise<Proxy> {
   const own = mkdtempSync(join(folder, `${name}-`))
   chmodSync(own, 0o755) // started by root, nginx works as somebody else
-  const services = servicesFile(HOSTS, () => backend.ports.map((port) => `127.0.0.1:${port}`))
+  const grpc = `  - name: grpc\n    tags: ["serai.host=${GRPC_HOST}", serai.scheme=grpc]\n    instances: ["127.0.0.1:${backend.grpcPort}"]\n`
+  const services = servicesFile(HOSTS, () => backend.ports.map((port) => `127.0.0.1:${port}`)) + grpc
   const started = await starters[name]({ children, backend, certificate: certificateIn(folder), folder: own, core: PROXY_CORE, workers: 1, services, flags: [], ...options })
   return { ...started, name, pids: () => processTree(started.child.pid) }
 }
