@@ -2,6 +2,7 @@
 import { accessLine, clientText, routeText, type AccessRecord } from '#src/observe/access-record.ts'
 import { AccessBatch, createSlabs, slabFlags } from '#src/observe/access-batch.ts'
 import { countExchange, SERVICE_CELLS, WORKER_CELLS } from '#src/observe/counters.ts'
+import { NOT_GRPC } from '#src/observe/grpc-status.ts'
 import { flat } from '#src/proxy/flat.ts'
 import type { Case } from './measure.ts'
 
@@ -9,7 +10,7 @@ const userAgent = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, li
 const record: AccessRecord = {
   from: flat(clientText({ client: '203.0.113.9', peer: '203.0.113.9', scheme: 'http', protocol: 'HTTP/1.1', host: 'h500.example.org', userAgent })),
   to: flat(routeText('s500@file/default', 'default')),
-  durationMs: 1.2345678, upstreamMs: 0.987654, method: 'GET', path: '/assets/app.js', query: '?v=20260101', status: 200, reason: '', failure: '', bytesIn: 0, bytesOut: 66,
+  durationMs: 1.2345678, upstreamMs: 0.987654, method: 'GET', path: '/assets/app.js', query: '?v=20260101', status: 200, grpcStatus: NOT_GRPC, reason: '', failure: '', bytesIn: 0, bytesOut: 66,
   endpoint: '10.0.0.1:8080', tried: [], requestId: '0123456789ab0000000001',
 }
 

@@ -1,4 +1,5 @@
 // One line of the access log: JSON whose field names are a contract (docs/access-log.md).
+import { NO_STATUS, NOT_GRPC, OTHER_STATUS } from './grpc-status.ts'
 
 /** What is known of one exchange when it is over. Times in milliseconds. */
 export interface AccessRecord {
@@ -11,6 +12,8 @@ export interface AccessRecord {
   readonly path: string
   readonly query: string
   readonly status: number
+  /** A place of `grpcStatuses`, or NOT_GRPC. */
+  readonly grpcStatus: number
   /** Why it did not go as it should; '' when it did. */
   readonly reason: string
   /** How the last attempt that failed did, in words; ''. */
@@ -66,7 +69,7 @@ export function accessLine(record: AccessRecord, time: string): string {
   return (
     `{"time":"${time}",${record.from},"method":"${record.method}","path":${text(record.path)}` +
     (query === '' ? '' : `,"query":${text(redacted(query))}`) +
-    `,"status":${record.status}` +
+    `,"status":${record.status}${grpcText(record.grpcStatus)}` +
     (reason === '' ? '' : `,"reason":${text(reason)}`) +
     (failure === '' ? '' : `,"failure":${text(failure)}`) +
     `,"duration_ms":${thousandths(record.durationMs)}` +
@@ -76,6 +79,9 @@ export function accessLine(record: AccessRecord, time: string): string {
     `,"request_id":${text(record.requestId)}}\n`
   )
 }
+
+const grpcText = (status: number): string =>
+  status === NOT_GRPC || status === NO_STATUS ? '' : `,"grpc_status":${status === OTHER_STATUS ? -1 : status}`
 
 /** Names stay, values go: they hold tokens and personal data. */
 const redacted = (query: string): string => query.slice(1).replace(/=[^&;]*/g, '=*')

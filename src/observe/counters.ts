@@ -1,4 +1,5 @@
 // The layout of the memory that workers count in: one writer (the worker), read by the main thread without a message.
+import { grpcStatuses } from './grpc-status.ts'
 
 // Plain `f64[k]++` on shared memory costs 6 ns for ten counters, Atomics.add 100: one region a worker, one writer, so plain will do.
 
@@ -36,7 +37,8 @@ export type AttemptResult = (typeof attemptResults)[number]
 export const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const
 
 const ATTEMPTS_AT = codes.length
-const BUCKETS_AT = ATTEMPTS_AT + attemptResults.length
+const GRPC_AT = ATTEMPTS_AT + attemptResults.length
+const BUCKETS_AT = GRPC_AT + grpcStatuses.length
 const SUM_AT = BUCKETS_AT + durationBounds.length + 1
 const BYTES_IN_AT = SUM_AT + 1
 const BYTES_OUT_AT = SUM_AT + 2
@@ -51,7 +53,7 @@ export const PAGE_BYTES = PAGE_SERVICES * SERVICE_CELLS * 8
 export const NO_SERVICE_SLOT = 0
 
 /** Where each thing stands within a service's cells. */
-export const cells = { attempts: ATTEMPTS_AT, buckets: BUCKETS_AT, sum: SUM_AT, bytesIn: BYTES_IN_AT, bytesOut: BYTES_OUT_AT, inFlight: IN_FLIGHT_AT } as const
+export const cells = { attempts: ATTEMPTS_AT, grpc: GRPC_AT, buckets: BUCKETS_AT, sum: SUM_AT, bytesIn: BYTES_IN_AT, bytesOut: BYTES_OUT_AT, inFlight: IN_FLIGHT_AT } as const
 
 const cellOfStatus = new Uint8Array(1000)
 for (let status = 0; status < 1000; status++) {

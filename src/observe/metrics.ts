@@ -3,6 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { ServiceKey } from '#src/snapshot.ts'
 import { attemptResults, cells, codes, durationBounds, handshakeFailures, MAX_LISTENERS, workerCell, workerCounters } from './counters.ts'
 import type { HandshakeFailureReason, WorkerCounter } from './counters.ts'
+import { grpcStatuses } from './grpc-status.ts'
 import { ServiceTotals } from './service-totals.ts'
 import type { WorkerCounts } from './service-totals.ts'
 
@@ -114,6 +115,7 @@ function declareMetrics(registry: Registry, version: string, read: (rows: Rows) 
     name: 'serai_request_duration_seconds', help: 'From the first byte of a request to the last of its response.', labelNames: ['service'], buckets: [...durationBounds], registers,
   }), () => read(durations))
   counter('serai_attempts_total', 'Attempts at endpoints, by how they ended.', ['service', 'result'], byName(attemptResults, cells.attempts, 'result'))
+  counter('serai_grpc_calls_total', 'Calls to gRPC services that ended, by their grpc-status; none: they got none.', ['service', 'code'], byName(grpcStatuses, cells.grpc, 'code'))
   counter('serai_request_bytes_total', 'Body bytes received from clients.', ['service'], perService(cells.bytesIn))
   counter('serai_response_bytes_total', 'Body bytes sent to clients.', ['service'], perService(cells.bytesOut))
   gauge('serai_requests_in_flight', 'Exchanges that have begun and not ended.', ['service'], perService(cells.inFlight))

@@ -1,7 +1,9 @@
-// What is told of an exchange: its access record, and the debug field for peers that may ask for it.
+// What is told of an exchange: its counts, its access record, and the debug field for peers that may ask for it.
 import { forwardedValue, type RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseStream } from '#src/downstream/stream.ts'
 import { clientText, routeText, type AccessRecord } from '#src/observe/access-record.ts'
+import { cells, countExchange } from '#src/observe/counters.ts'
+import { NOT_GRPC } from '#src/observe/grpc-status.ts'
 import type { Endpoint } from '#src/upstream/endpoint.ts'
 import { flat } from './flat.ts'
 import type { CompiledRoute } from './route.ts'
@@ -26,6 +28,8 @@ export interface ExchangeFacts {
   readonly attempts: number
   /** How the last attempt that failed did; ''. */
   readonly failure: string
+  /** A place of `grpcStatuses`, or NOT_GRPC. */
+  readonly grpcStatus: number
   /** When the response head came; 0: it did not. */
   readonly firstByteAt: number
   readonly bytesIn: number
@@ -43,6 +47,21 @@ function asked({ endpoint, tried }: ExchangeFacts): { readonly last: string; rea
   return { last: endpoint?.address ?? before.pop() ?? '', before }
 }
 
+/** An exchange has begun that this route took. */
+export function countBegun({ service }: CompiledRoute): void {
+  service.cells[cells.inFlight]!++
+}
+
+/** Counts an exchange that is over, in its service's cells, or in `unrouted`. */
+export function countEnded(exchange: ExchangeFacts, status: number, finishedAt: number, unrouted: Float64Array): void {
+  const { route, grpcStatus } = exchange
+  const counted = route === null ? unrouted : route.service.cells
+  if (route !== null) counted[cells.inFlight]!--
+  countExchange(counted, status, (finishedAt - exchange.startedAt) / 1000, exchange.bytesIn, exchange.bytesOut)
+  // Of other services only those calls are known that got an error of ours.
+  if (grpcStatus !== NOT_GRPC && (route === null || route.service.grpc)) counted[cells.grpc + grpcStatus]!++
+}
+
 /** The exchange's line for the access log; `reason` is '' when it went as it should. */
 export function accessRecord(exchange: ExchangeFacts, status: number, reason: string, finishedAt: number): AccessRecord {
   const { head, route, startedAt, firstByteAt } = exchange
@@ -55,6 +74,7 @@ export function accessRecord(exchange: ExchangeFacts, status: number, reason: st
     path: exchange.path === '' ? head.rawPath : exchange.path,
     query: head.query,
     status,
+    grpcStatus: exchange.grpcStatus,
     reason,
     failure: exchange.failure,
     bytesIn: exchange.bytesIn,

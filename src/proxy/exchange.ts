@@ -4,21 +4,22 @@ import { CHUNKED } from '#src/http1/body.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
 import type { ClientGone, Instead, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
-import { cells, countExchange } from '#src/observe/counters.ts'
+import { NO_STATUS, NOT_GRPC } from '#src/observe/grpc-status.ts'
 import { matchRoute } from '#src/routing/match.ts'
 import { normalisePath } from '#src/routing/path.ts'
 import type { ResponseSink, UpstreamFailure, UpstreamStream } from '#src/upstream/stream.ts'
 import { noEndpoints, type Endpoint } from '#src/upstream/endpoint.ts'
 import type { Waiter } from '#src/upstream/pool.ts'
-import { accessRecord, debugField, type ExchangeFacts } from './account.ts'
-import { answerFor, statusOf, type Reason } from './answers.ts'
+import { accessRecord, countBegun, countEnded, debugField, type ExchangeFacts } from './account.ts'
+import { statusOf, type Reason } from './answers.ts'
 import { forwarding, trustedForwarding } from './forwarding.ts'
-import { grpcAnswer, grpcKindOf, grpcPatience, grpcTimeoutMs } from './grpc.ts'
+import { grpcKindOf, grpcPatience, grpcStatusIn, grpcStatusOf, grpcTimeoutMs } from './grpc.ts'
 import { Base64Reader, grpcHead, GrpcWebReply } from './grpc-web.ts'
 import { HOLD_MS, successorOf, type Held } from './held.ts'
 import { answerInstead } from './https-redirect.ts'
 import { reasonOf, resultOf, statusWhenGone } from './outcomes.ts'
 import { hstsFor, outgoingHead } from './outgoing.ts'
+import { ownAnswer } from './own-answer.ts'
 import type { Plane } from './plane.ts'
 import { isIdempotent, mayRetry } from './retry.ts'
 import { requestLines, requestText } from './request-text.ts'
@@ -40,6 +41,8 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
   tried: readonly Endpoint[] = noEndpoints
   attempts = 0
   failure = ''
+  /** It is NO_STATUS as soon as it is known to be a call of gRPC. */
+  grpcStatus = NOT_GRPC
   firstByteAt = 0
   bytesOut = 0
   readonly #plane: Plane
@@ -54,7 +57,6 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
   #untaken = false
   /** The request's body; null when it has none. */
   #upload: Upload | null = null
-  #isGrpc = false
   /** The body comes in base64. */
   #base64: Base64Reader | null = null
   #tunnel: Tunnel | null = null
@@ -104,7 +106,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     const route = matchRoute(plane.table, head.host, path === '*' ? '/' : path)
     if (route === undefined) return this.#refuse(plane.complete ? 'no_route' : 'not_ready')
     this.route = route
-    route.service.cells[cells.inFlight]!++
+    countBegun(route)
     if (route.refuse !== '' && route.refuse !== 'vanished') return this.#refuse('route_problem')
     // 3. The request as the upstream gets it.
     if (head.upgrade !== '' && head.contentLength === 0 && route.policy.upgrades.includes(head.upgrade)) this.#upgrade = head.upgrade
@@ -138,7 +140,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
   #beginGrpc(): void {
     const kind = grpcKindOf(this.head)
     if (kind === '') return
-    this.#isGrpc = true
+    this.grpcStatus = NO_STATUS
     this.#endsAt = Math.min(this.#endsAt, this.startedAt + grpcTimeoutMs(this.head))
     if (kind === 'grpc') return
     if (kind === 'web text') this.#base64 = new Base64Reader()
@@ -232,7 +234,7 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     const { method, authority } = this.head
     const upload = this.#upload
     const { policy, service: { http2 } } = route
-    const { headTimeoutMs, bodyTimeoutMs } = this.#isGrpc ? grpcPatience(policy, this.#endsAt, this.#plane.settings.tunnel.idleMs) : policy
+    const { headTimeoutMs, bodyTimeoutMs } = this.grpcStatus === NOT_GRPC ? policy : grpcPatience(policy, this.#endsAt, this.#plane.settings.tunnel.idleMs)
     this.#connection = connection
     connection.begin(this, {
       method, upgrade: this.#upgrade, whole: upload === null || upload.ended, empty: upload === null, headTimeoutMs, bodyTimeoutMs,
@@ -289,14 +291,14 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     this.bytesOut += to - from
     const date = head.hasDate ? '' : this.#plane.dateField()
     this.stream.respond(outgoingHead(head, this.head.method, date + debugField(this), hstsFor(this.stream.peer, this.#plane.hstsField)), bytes, from, to, end, trailers, this.#connection!.source)
-    if (end) this.#complete()
+    if (end) this.#complete(trailers === '' ? head.fields : trailers)
   }
 
   responseBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {
     if (this.#over) return
     this.bytesOut += to - from
     this.stream.respondBody(bytes, from, to, end, trailers, this.#connection!.source)
-    if (end) this.#complete()
+    if (end) this.#complete(trailers)
   }
 
   #openTunnel(endpoint: Endpoint, head: ResponseHead, bytes: Buffer, from: number, to: number): void {
@@ -310,7 +312,9 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     tunnel.open(head, bytes, from, to)
   }
 
-  #complete(): void {
+  /** The response came to its end; `last` are its trailers, or the head that had no body. */
+  #complete(last: string): void {
+    if (this.grpcStatus !== NOT_GRPC) this.grpcStatus = grpcStatusIn(last)
     countAttempt(this.route, 'ok')
     if (this.endpoint !== null && this.route !== null) this.#plane.succeeded(this.endpoint, this.route, this.#status)
     this.#finish(this.#status, '')
@@ -349,8 +353,8 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
 
   /** An answer of our own. */
   #refuse(reason: Reason): void {
-    const fields = this.#plane.dateField() + hstsFor(this.stream.peer, this.#plane.hstsField) + debugField(this)
-    const { head, body } = this.#isGrpc || grpcKindOf(this.head) === 'grpc' ? grpcAnswer(reason, fields) : answerFor(reason, this.head.method, fields)
+    if (this.grpcStatus !== NOT_GRPC || grpcKindOf(this.head) === 'grpc') this.grpcStatus = grpcStatusOf(reason)
+    const { head, body } = ownAnswer(this, reason, this.#plane)
     this.bytesOut = head.bodiless ? 0 : body.length
     if (reason === 'overloaded') this.#plane.count('requests_refused_total', 1)
     this.#finish(statusOf(reason), reason)
@@ -383,11 +387,8 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     if (this.#over) return
     this.#over = true
     const plane = this.#plane
-    const { route } = this
     const finishedAt = plane.clock()
-    const counted = route === null ? plane.unrouted : route.service.cells
-    if (route !== null) counted[cells.inFlight]!--
-    countExchange(counted, status, (finishedAt - this.startedAt) / 1000, this.bytesIn, this.bytesOut)
+    countEnded(this, status, finishedAt, plane.unrouted)
     plane.count('exchanges', -1)
     if (plane.logging) plane.log(accessRecord(this, status, reason, finishedAt))
     this.#upload?.release()

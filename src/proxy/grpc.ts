@@ -1,6 +1,7 @@
 // What gRPC adds to HTTP: which requests are its own, their deadlines, and errors of ours as its clients understand them.
 import { fieldValue } from '#src/http1/fields.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
+import { grpcStatusFrom } from '#src/observe/grpc-status.ts'
 import type { RoutePolicy } from '#src/snapshot.ts'
 import { wordsOf, type Answer, type Reason } from './answers.ts'
 
@@ -44,8 +45,11 @@ const statuses: Readonly<Record<Reason, number>> = {
   upstream_head_timeout: DEADLINE_EXCEEDED, upstream_body_timeout: DEADLINE_EXCEEDED, total_timeout: DEADLINE_EXCEEDED,
 }
 
-/** The number that the access log and the client see. */
+/** The `grpc-status` of an answer of ours. */
 export const grpcStatusOf = (reason: Reason): number => statuses[reason]
+
+/** How a call ended, as `grpcStatuses` has it, by its trailers, or by the head of an answer that is nothing else ("Trailers-Only"). */
+export const grpcStatusIn = (lines: string): number => grpcStatusFrom(fieldValue(lines, 'grpc-status'))
 
 /** An answer without messages: all of it in the head ("Trailers-Only"). `fields` are further lines. */
 export function grpcAnswer(reason: Reason, fields: string): Answer {

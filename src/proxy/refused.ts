@@ -2,6 +2,7 @@
 import type { Peer, Refused } from '#src/downstream/stream.ts'
 import { clientText, routeText } from '#src/observe/access-record.ts'
 import { countExchange } from '#src/observe/counters.ts'
+import { NOT_GRPC } from '#src/observe/grpc-status.ts'
 import type { Plane } from './plane.ts'
 
 /** Counts and logs a refused head; nothing of what the client sent is repeated. */
@@ -17,6 +18,7 @@ export function refusedRecord(plane: Plane, peer: Peer, fault: Refused): void {
     path: '',
     query: '',
     status: fault.status,
+    grpcStatus: NOT_GRPC,
     reason: fault.status === 408 ? 'client_head_timeout' : `malformed: ${fault.reason}`,
     failure: '',
     bytesIn: 0,

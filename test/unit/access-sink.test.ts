@@ -202,7 +202,7 @@ test('every field of a record is documented', async () => {
   const page = await readFile(new URL('../../docs/access-log.md', import.meta.url), 'utf8')
   const line = accessLine({
     from: clientText({ client: '10.0.0.1', peer: '10.0.0.2', scheme: 'http', protocol: 'HTTP/1.1', host: 'a.example.org', userAgent: 'y' }), to: routeText('web@file/default', 'default'),
-    durationMs: 1, upstreamMs: 1, method: 'GET', path: '/', query: '?a=1', status: 200, reason: 'upstream_reset', failure: 'reset: ECONNRESET', bytesIn: 0, bytesOut: 0,
+    durationMs: 1, upstreamMs: 1, method: 'GET', path: '/', query: '?a=1', status: 200, grpcStatus: 0, reason: 'upstream_reset', failure: 'reset: ECONNRESET', bytesIn: 0, bytesOut: 0,
     endpoint: '127.0.0.1:9001', tried: ['127.0.0.1:9002'], requestId: 'x',
   }, '2026-01-02T03:04:05.000Z')
   const names = Object.keys(JSON.parse(line) as object)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { cells, countExchange, NO_SERVICE_SLOT, PAGE_BYTES, PAGE_SERVICES, serviceCells, WORKER_CELLS, workerCell, workerCounters } from '#src/observe/counters.ts'
+import { NO_STATUS } from '#src/observe/grpc-status.ts'
 import { createMetrics } from '#src/observe/metrics.ts'
 import type { Metrics, Observed } from '#src/observe/metrics.ts'
 import type { WorkerCounts } from '#src/observe/service-totals.ts'
@@ -47,6 +48,8 @@ test('the sum over workers, by service and code; nothing for what was not counte
   count(workers[0]!, NO_SERVICE_SLOT, 404)
   count(workers[0]!, PAGE_SERVICES, 299)
   serviceCells(workers[0]!.pages, 1)[cells.attempts]! += 4
+  serviceCells(workers[0]!.pages, 1)[cells.grpc + 14]! += 3
+  serviceCells(workers[1]!.pages, 1)[cells.grpc + NO_STATUS]! += 1
   serviceCells(workers[0]!.pages, 1)[cells.inFlight] = 2
 
   const series = await scrape(metrics)
@@ -55,6 +58,9 @@ test('the sum over workers, by service and code; nothing for what was not counte
   assert.equal(series.get(requests('none', '404')), 1)
   assert.equal(series.get(requests('far@file/default', '2xx')), 1)
   assert.equal(series.get('serai_attempts_total{service="web@file/default",result="ok"}'), 4)
+  assert.deepEqual([...series].filter(([name]) => name.startsWith('serai_grpc_calls_total')), [
+    ['serai_grpc_calls_total{service="web@file/default",code="14"}', 3], ['serai_grpc_calls_total{service="web@file/default",code="none"}', 1],
+  ])
   assert.equal(series.get('serai_requests_in_flight{service="web@file/default"}'), 2)
   assert.equal(series.get('serai_request_bytes_total{service="web@file/default"}'), 30)
   assert.equal(series.get('serai_response_bytes_total{service="web@file/default"}'), 300)
