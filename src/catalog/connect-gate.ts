@@ -1,6 +1,7 @@
 // Which instances of an old reading still listen: their ports may belong to somebody else by now, or to nobody.
 import net from 'node:net'
 import type { Instance } from './catalog.ts'
+import { failureWords } from './failure-words.ts'
 
 const TIMEOUT_MS = 2000
 const AT_ONCE = 64
@@ -28,8 +29,6 @@ export function connectOnce(host: string, port: number, refuses?: (address: stri
     }
     socket.setTimeout(timeoutMs, () => answer(`no answer in ${timeoutMs} ms`))
     socket.once('connect', () => answer((net.isIP(host) === 0 ? refuses?.(socket.remoteAddress ?? '') : undefined) ?? ''))
-    socket.once('error', (error) => answer(words[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message))
+    socket.once('error', (error) => answer(failureWords(error)))
   })
 }
-
-const words: Readonly<Record<string, string>> = { ECONNREFUSED: 'connection refused', EHOSTUNREACH: 'no way to the host', ENETUNREACH: 'no way to the network', ENOTFOUND: 'no such name' }

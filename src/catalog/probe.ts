@@ -5,6 +5,7 @@ import https from 'node:https'
 import type net from 'node:net'
 import { connectOnce } from './connect-gate.ts'
 import type { ProbeSpec } from './catalog.ts'
+import { failureWords } from './failure-words.ts'
 
 /** '' when it passes, else why not. `refuses` is asked about the address that a name led to. Never rejects. */
 export function probeOnce(spec: ProbeSpec, host: string, port: number, refuses?: (address: string) => string | undefined): Promise<string> {
@@ -23,7 +24,7 @@ function ask({ https: secure, method, path, headers, body, statuses, timeoutMs }
         ...(refuses === undefined ? {} : { lookup: guarded(refuses) }),
       })
     } catch (error) { // a path or field that cannot be sent
-      return resolve(messageOf(error))
+      return resolve(failureWords(error))
     }
     const timer = setTimeout(() => { answer(`no answer in ${timeoutMs} ms`) }, timeoutMs)
     const answer = (failure: string): void => {
@@ -31,7 +32,7 @@ function ask({ https: secure, method, path, headers, body, statuses, timeoutMs }
       resolve(failure)
       request.destroy()
     }
-    request.on('error', (error) => { answer(messageOf(error)) })
+    request.on('error', (error) => { answer(failureWords(error)) })
     request.once('response', ({ statusCode = 0 }) => { answer(statuses.some(([from, to]) => statusCode >= from && statusCode <= to) ? '' : `status ${statusCode}`) })
     request.end(body)
   })
@@ -46,9 +47,4 @@ const guarded = (refuses: (address: string) => string | undefined): net.LookupFu
     else if (options.all === true) callback(null, found)
     else callback(null, first.address, first.family)
   })
-}
-
-const messageOf = (error: unknown): string => {
-  const { code, message } = error as NodeJS.ErrnoException
-  return code === 'ECONNREFUSED' ? 'connection refused' : code === 'ECONNRESET' ? 'connection reset' : message
 }

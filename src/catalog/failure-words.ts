@@ -1,0 +1,13 @@
+// Why a connection or a request failed, in words for people.
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused', ECONNRESET: 'connection reset', EHOSTUNREACH: 'no way to the host', ENETUNREACH: 'no way to the network', ENOTFOUND: 'no such name',
+}
+
+/** Never '', which would be no failure: where all addresses of a name failed, the error that Node makes has a code and no message. */
+export function failureWords(error: unknown): string {
+  const { code = '', message, reason } = error as NodeJS.ErrnoException & { readonly reason?: unknown }
+  const known = words[code]
+  if (known !== undefined) return known
+  return typeof reason === 'string' && code.startsWith('ERR_SSL_') ? `TLS: ${reason}` : message || code || 'failed'
+}
