@@ -9,24 +9,49 @@ export type InstanceHealth = 'passing' | 'warning' | 'critical' | 'maintenance' 
 /** What decides whether an instance gets requests: its catalog's checks, our own probes, or one connection alone. */
 export type HealthPolicy = 'checks' | 'probe' | 'none'
 
-/** How an instance is probed. */
-export interface ProbeSpec {
-  readonly kind: 'http' | 'tcp'
+/** How an instance is probed: what it is asked, and how often. */
+export type ProbeSpec = ProbePace & (TcpProbe | HttpProbe | GrpcProbe)
+
+export interface ProbePace {
   /** 0: that of the instance. */
   readonly port: number
-  readonly https: boolean
-  readonly method: string
-  readonly path: string
-  readonly headers: Readonly<Record<string, readonly string[]>>
-  readonly body: string
-  /** Statuses that pass, from and to, both included. */
-  readonly statuses: readonly (readonly [number, number])[]
   readonly intervalMs: number
   readonly timeoutMs: number
   /** In a row, until it counts as failing. */
   readonly failures: number
   /** In a row, until it counts as passing. */
   readonly passes: number
+}
+
+/** Whether it accepts a connection. */
+export interface TcpProbe {
+  readonly kind: 'tcp'
+}
+
+/** A request, of which the status decides. */
+export interface HttpProbe {
+  readonly kind: 'http'
+  /** HTTP/2; else HTTP/1.1. */
+  readonly http2: boolean
+  /** Over TLS. */
+  readonly secure: boolean
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  readonly body: string
+  /** Statuses that pass, from and to, both included. */
+  readonly statuses: readonly (readonly [number, number])[]
+}
+
+/** A call of grpc.health.v1.Health/Check, which has to say SERVING. */
+export interface GrpcProbe {
+  readonly kind: 'grpc'
+  /** Over TLS. */
+  readonly secure: boolean
+  /** `:authority`; '': the address. */
+  readonly authority: string
+  /** The service that is asked for; '': the whole server. */
+  readonly service: string
 }
 
 /** What an instance's tags say of its health; absent: what its catalog does. */

@@ -2,6 +2,7 @@
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused', ECONNRESET: 'connection reset', EHOSTUNREACH: 'no way to the host', ENETUNREACH: 'no way to the network', ENOTFOUND: 'no such name',
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'its TLS does not offer h2 (ALPN)',
 }
 
 /** Never '', which would be no failure: where all addresses of a name failed, the error that Node makes has a code and no message. */

@@ -2,7 +2,7 @@
 
 import type { Instance, InstanceHealth, Problem } from '#src/catalog/catalog.ts'
 import type { Reserve, ServiceKey } from '#src/snapshot.ts'
-import { probeOf } from '#src/tags/health.ts'
+import { probeOf } from '#src/tags/probe.ts'
 import type { ReadTags } from './tag-cache.ts'
 
 /** An instance that carries tags of ours. */

@@ -4,7 +4,7 @@ import type { HealthPolicy } from '#src/catalog/catalog.ts'
 import type { BalancePolicy, RoutePolicy, UpstreamScheme } from '#src/snapshot.ts'
 import { parseHost, parsePath, readList } from './match.ts'
 import type { RoutePath } from './match.ts'
-import { balancePolicy, boolean, duration, durationFrom, integer, listOf, NOT_BUILT, oneOf, percentage, probeMethod, probePath, statusRange, upgradeName } from './values.ts'
+import { balancePolicy, boolean, duration, durationFrom, integer, listOf, NOT_BUILT, oneOf, percentage, probeMethod, probePath, probeService, statusRange, upgradeName } from './values.ts'
 import type { Parse } from './values.ts'
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -20,7 +20,9 @@ export interface ServiceKeys {
   /** Of all of the service's traffic, for the instances that carry it together; per cent. */
   readonly share?: number
   readonly health?: HealthPolicy
-  readonly probeType?: 'http' | 'tcp'
+  readonly probeType?: 'http' | 'grpc' | 'tcp'
+  /** That gRPC's health service is asked for. */
+  readonly probeService?: string
   readonly probePath?: string
   readonly probeMethod?: string
   readonly probeHost?: string
@@ -115,7 +117,8 @@ export const tagKeys: readonly TagKey[] = [
   { name: 'upstream.tls.ca', scope: 'service', read: () => ['tags may not name files: a private authority belongs in the configuration'] },
   { name: 'share', scope: 'service', read: service('share', percentage) },
   { name: 'health', scope: 'service', read: service('health', oneOf(['checks', 'probe', 'none'])) },
-  { name: 'probe.type', scope: 'service', read: service('probeType', oneOf(['http', 'tcp'])) },
+  { name: 'probe.type', scope: 'service', read: service('probeType', oneOf(['http', 'grpc', 'tcp'])) },
+  { name: 'probe.service', scope: 'service', read: service('probeService', probeService) },
   { name: 'probe.path', scope: 'service', read: service('probePath', probePath) },
   { name: 'probe.method', scope: 'service', read: service('probeMethod', probeMethod) },
   { name: 'probe.host', scope: 'service', read: service('probeHost', parseHost) },

@@ -5,6 +5,7 @@ import type { RouteMatch, RoutePolicy } from '#src/snapshot.ts'
 import { findKey, keyNames } from './keys.ts'
 import type { RouterSink, ServiceKeys, TagKey } from './keys.ts'
 import { parseHost } from './match.ts'
+import { idleProbeKeys } from './probe.ts'
 import { NOT_BUILT } from './values.ts'
 
 /** One router as one instance's tags describe it. */
@@ -67,7 +68,7 @@ export function readSeraiTags(tags: readonly string[], prefix: string, context: 
   const sinks = new Map<string, Sink>()
   const problems: TagProblem[] = []
   const homeless: Complaint[] = []
-  let broken = false
+  const unread = new Set<string>()
 
   const router = (name: string): Sink => {
     const sink = sinks.get(name) ?? { hosts: undefined, paths: undefined, policy: {}, refuse: false, matches: false }
@@ -96,10 +97,20 @@ export function readSeraiTags(tags: readonly string[], prefix: string, context: 
     else {
       const wrong = readGroup(group, key, (value) => (key.read === 'later' ? [NOT_BUILT] : key.read(value, service)))
       for (const { tag, reason } of wrong) problems.push({ router: '', tag, reason })
-      broken ||= wrong.length > 0
+      if (wrong.length > 0) unread.add(keyName)
     }
   }
   if (service.enable === false) return { enabled: false, routers: [], service: {}, problems: [] }
+
+  let broken = unread.size > 0
+  // What could not be read may be what makes sense of the rest.
+  if (![...unread].some((name) => name === 'scheme' || name.startsWith('probe.'))) {
+    for (const { name, reason } of idleProbeKeys(service)) {
+      const tag = groups.find(([{ key, named }]) => key === name && !named)?.[0].written ?? ''
+      problems.push({ router: '', ...complain(tag, reason) })
+      broken = true
+    }
+  }
 
   // What names no router is the unnamed one's. Where only named ones exist it may have been meant for any of them: none is published without it.
   const unnamed = sinks.get(DEFAULT)

@@ -33,6 +33,9 @@ export const percentage: Parse<number> = (text) => {
 /** What a request line may hold, with a query if need be. */
 export const probePath: Parse<string> = (text) => (/^\/[!-~]{0,1000}$/.test(text) ? { value: text } : { reason: 'expected a path that begins with /, in visible ASCII characters' })
 
+/** As `package.Service`; empty is refused: a variable that was not filled in must not ask for the whole server. */
+export const probeService: Parse<string> = (text) => (/^[!-~]{1,200}$/.test(text) ? { value: text } : { reason: 'expected the name of a gRPC service, such as shop.Cart' })
+
 export const probeMethod: Parse<string> = oneOfExactly('GET', 'HEAD', 'OPTIONS')
 
 function oneOfExactly(...words: readonly string[]): Parse<string> {

@@ -7,7 +7,7 @@ import { makeJob } from '#test/support/nomad-job.ts'
 import { startControl } from '#test/support/control.ts'
 import { makeFolder } from '#test/support/folder.ts'
 import { startNomad } from '#test/support/nomad-catalog.ts'
-import { probeOnce } from '#src/catalog/probe.ts'
+import { probeOnce } from '#src/catalog/probe/probe.ts'
 import { until } from '#test/support/until.ts'
 
 const JOBS = 20

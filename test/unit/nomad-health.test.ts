@@ -136,7 +136,7 @@ describe('probes', () => {
   test('derived from the first check of its own port or of a literal one', () => {
     assert.equal(deriveProbe([check('a', { portLabel: 'admin' })]), undefined)
     assert.equal(deriveProbe([check('a', { portLabel: 'admin' }), check('b', { portLabel: '8080', kind: 'tcp' })])?.port, 8080)
-    assert.deepEqual([derived.path, derived.intervalMs, deriveProbe([check('a', { intervalMs: 100 })])?.intervalMs], ['/health', 10_000, 1000])
+    assert.deepEqual([derived.kind === 'http' && derived.path, derived.intervalMs, deriveProbe([check('a', { intervalMs: 100 })])?.intervalMs], ['/health', 10_000, 1000])
   })
 
   test('no more than two a second at one instance from all nodes together, and fifty from one node', () => {

@@ -33,16 +33,13 @@ export function deriveProbe(checks: readonly DefinedCheck[]): ProbeSpec | undefi
   const check = checks.find(({ portLabel }) => portLabel === '' || /^\d{1,5}$/.test(portLabel))
   if (check === undefined) return undefined
   const { kind, https, method, path, headers, body, intervalMs, timeoutMs, portLabel } = check
-  return {
-    kind, https, method, path, headers, body, port: Number(portLabel),
-    statuses: [[200, 399]], intervalMs: Math.max(1000, intervalMs), timeoutMs: Math.min(10_000, Math.max(100, timeoutMs)), failures: 2, passes: 1,
-  }
+  const pace = { port: Number(portLabel), intervalMs: Math.max(1000, intervalMs), timeoutMs: Math.min(10_000, Math.max(100, timeoutMs)), failures: 2, passes: 1 }
+  // By HTTP/1.1 whatever the service speaks, as Nomad's client makes it.
+  return kind === 'tcp' ? { kind, ...pace } : { kind, http2: false, secure: https, method, path, headers, body, statuses: [[200, 399]], ...pace }
 }
 
 /** Where a job defines no check to go by: whether it accepts a connection. */
-export const plainProbe: ProbeSpec = {
-  kind: 'tcp', https: false, method: 'GET', path: '/', headers: {}, body: '', port: 0, statuses: [], intervalMs: 10_000, timeoutMs: 2000, failures: 2, passes: 1,
-}
+export const plainProbe: ProbeSpec = { kind: 'tcp', port: 0, intervalMs: 10_000, timeoutMs: 2000, failures: 2, passes: 1 }
 
 /** All other nodes together: one in two seconds, and as many again for first failures. */
 const OTHERS_MS = 2000
