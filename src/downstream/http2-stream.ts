@@ -38,6 +38,9 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   #received = 0
   #bodyDone = false
   #responseBegun = false
+  /** What the client said before the tunnel that it asks for was there; null where it asks for none. */
+  #early: Buffer | null = null
+  #earlySize = 0
   /** A call of gRPC, whose client may be silent. */
   #isCall = false
   #lastSent = 0
@@ -62,6 +65,7 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     const { context } = this.#connection
     this.#length = connect ? -1 : head.contentLength
     this.#bodyDone = end
+    if (connect) this.#early = nothing.subarray(0, 0)
     if (!end && head.contentLength === CHUNKED) this.#isCall = head.fields.includes('content-type: application/grpc')
     if (priority !== '') this.#stream.priority = parsePriority(priority)
     const sink = context.handle(this, head, nothing, 16, 16, end, '')
@@ -106,6 +110,7 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
       if (end) tunnel.end()
       return
     }
+    if (this.#early !== null) return this.#takeEarly(this.#early, bytes, from, to, end)
     this.#received += to - from
     if (this.#length >= 0 && (this.#received > this.#length || (end && this.#received !== this.#length))) return this.malformed('a body of another length than content-length')
     const sink = this.#sink
@@ -115,6 +120,35 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
       this.#connection.context.deadlines.arm(this, this.#connection.context.bodyMs)
     }
     sink?.requestBody(bytes, from, to, end, '')
+  }
+
+  /** Nobody may have it before the tunnel is there: a service over HTTP/1.1 would take it for a request. The client gets no window beyond its first. */
+  #takeEarly(early: Buffer, bytes: Buffer, from: number, to: number, end: boolean): void {
+    if (end) this.#takeEnd()
+    if (this.#responseBegun || from === to) return
+    const kept = this.#earlySize
+    const size = kept + to - from
+    if (kept === 0) this.#stream.hold()
+    if (size > early.length) {
+      const larger = Buffer.allocUnsafe(2 * size) // by doubling, so that tiny pieces cost what they hold
+      early.copy(larger, 0, 0, kept)
+      this.#early = larger
+    }
+    bytes.copy(this.#early!, kept, from, to)
+    this.#earlySize = size
+    this.#connection.context.buffers.count(to - from)
+  }
+
+  /** What was kept, which is for the tunnel or for nobody. */
+  #releaseEarly(): Buffer | null {
+    const early = this.#early
+    const size = this.#earlySize
+    this.#early = null
+    this.#earlySize = 0
+    if (early === null || size === 0) return null
+    this.#connection.context.buffers.count(-size)
+    this.#stream.unhold()
+    return early.subarray(0, size)
   }
 
   #takeEnd(): void {
@@ -186,6 +220,7 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   #leave(): void {
     this.#sink = null
     this.#tunnel = null
+    this.#releaseEarly()
     if (this.bucketTick !== 0) this.#connection.context.deadlines.remove(this)
   }
 
@@ -242,6 +277,8 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     this.#responseBegun = true
     this.#connection.context.deadlines.disarm(this)
     this.#writeHead(200, withoutFields(fields, ofHandshake), -1, false)
+    const early = this.#releaseEarly()
+    if (early !== null) sink.data(early, 0, early.length)
     if (stream.remoteClosed) sink.end()
   }
 

@@ -18,7 +18,6 @@ const change = (same: DataPlaneSettings): DataPlaneSettings => ({ ...same, liste
 
 before(async () => {
   old = await startBackend({
-    record: false,
     async onHead({ target, headers }, connection) {
       if (target === '/no') await connection.send('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno')
       else if (target === '/plain') await connection.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
@@ -79,6 +78,29 @@ for (const host of ['old', 'own']) {
     assert.ok(Buffer.concat(parts).equals(sent))
   })
 }
+
+for (const host of ['old', 'own']) {
+  test(`what a client says before HTTP/${host === 'old' ? '1.1' : '2'} has agreed to the tunnel goes first, none of it is lost`, async () => {
+    const sent = Buffer.from(Array.from({ length: 200_000 }, (_, at) => at % 251))
+    const stream = open(host)
+    stream.end(sent) // more than a window
+    const parts: Buffer[] = []
+    stream.on('data', (part: Buffer) => parts.push(part))
+    await headOf(stream)
+    await once(stream, 'end')
+    assert.ok(Buffer.concat(parts).equals(sent))
+  })
+}
+
+test('what a client says before its tunnel is refused reaches nobody', async () => {
+  const stream = open('old', '/no')
+  stream.write('GET /smuggled HTTP/1.1\r\nHost: old.example.org\r\n\r\n')
+  assert.equal((await headOf(stream))[':status'], 403)
+  const connection = old.connections.at(-1)!
+  await connection.closed
+  assert.doesNotMatch(connection.bytes.toString('latin1'), /smuggled/)
+  await until(async () => /^serai_body_buffer_bytes 0/m.test(await plane.metrics()), { what: 'nothing kept' })
+})
 
 test('a WebSocket over HTTP/1.1 to a service that speaks HTTP/2', async () => {
   await using raw = await connect(plane.port)
