@@ -1,30 +1,15 @@
 // A client's HTTP/1.1 connection: reads requests one after the other, strictly, and writes their responses in the same order.
-import type { Deadlines, Timed } from '#src/io/deadlines.ts'
-import type { Outboxes } from '#src/io/outbox.ts'
+import type { Timed } from '#src/io/deadlines.ts'
 import { SHARED_BYTES } from '#src/io/read-buffer.ts'
-import { Wire, type Accepted, type Source, type WireContext, type WireOwner } from '#src/io/wire.ts'
+import { Wire, type Accepted, type Source, type WireOwner } from '#src/io/wire.ts'
 import { BodyReader } from '#src/http1/body.ts'
 import { isFault, type RequestHead } from '#src/http1/request-head.ts'
 import { interimText, responseHeadText, UNKNOWN_LENGTH, upgradeText, type OutgoingHead } from '#src/http1/response-text.ts'
-import { Ahead, type AheadLimits } from './ahead.ts'
+import { Ahead } from './ahead.ts'
 import type { ClientConnection } from './client-connection.ts'
+import type { DownstreamContext } from './context.ts'
 import { writeSpan } from './response-span.ts'
-import type { ClientGone, Peer, Refused, RequestHandler, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
-
-/** What client connections of a worker share. Times in milliseconds. */
-export interface DownstreamContext extends WireContext, AheadLimits {
-  readonly deadlines: Deadlines
-  readonly outboxes: Outboxes
-  readonly headMs: number
-  readonly bodyMs: number
-  readonly keepAliveMs: number
-  /** Take nothing new: every response ends its connection. */
-  readonly draining: boolean
-  readonly handle: RequestHandler
-  /** A head that was refused; answered and closed by the connection itself. */
-  refused(peer: Peer, fault: Refused): void
-  closed(connection: ClientConnection): void
-}
+import type { ClientGone, Peer, Refused, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
 type Phase = 'head' | 'busy' | 'tunnel' | 'lingering' | 'closed'
 

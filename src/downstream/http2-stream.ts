@@ -11,7 +11,7 @@ import { parsePriority } from '#src/http2/priority.ts'
 import { readTrailers, type Http2Request } from '#src/http2/request-fields.ts'
 import type { Session } from '#src/http2/session.ts'
 import type { Stream, StreamOwner } from '#src/http2/stream.ts'
-import type { DownstreamContext } from './http1.ts'
+import type { DownstreamContext } from './context.ts'
 import type { ClientGone, Peer, RequestSink, ResponseStream, TunnelSink } from './stream.ts'
 
 /** The connection of a stream. */

@@ -11,7 +11,7 @@ import { Session, type SessionOwner } from '#src/http2/session.ts'
 import { ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, NO_RFC7540_PRIORITIES } from '#src/http2/settings.ts'
 import type { Stream } from '#src/http2/stream.ts'
 import type { ClientConnection } from './client-connection.ts'
-import type { DownstreamContext } from './http1.ts'
+import type { DownstreamContext } from './context.ts'
 import { RequestStream, type StreamHome } from './http2-stream.ts'
 import type { ClientGone, Peer } from './stream.ts'
 
@@ -23,6 +23,8 @@ const FAREWELL_MS = 1000
 const LEAST_RATE = 256
 /** Requests that a client may have open at once. */
 const STREAMS = 128
+/** Octets that a worker lends its clients of windows while services do not take their uploads: what one connection can have lent at most, twice. */
+export const LENT_WINDOW = 64 * 1024 * 1024
 
 type Phase = 'open' | 'announced' | 'leaving' | 'ending' | 'lingering' | 'closed'
 
@@ -57,6 +59,7 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
       role: 'server', owner: this, outbox: this.#outbox, fields: requestFields, kindOf: kindOfRequestField,
       limits: { fields: context.limits.headers, bytes: context.headBytes },
       streams: STREAMS,
+      loans: context.windowLoans,
       settings: [[MAX_CONCURRENT_STREAMS, STREAMS], [MAX_HEADER_LIST_SIZE, context.headBytes], [ENABLE_CONNECT_PROTOCOL, 1], [NO_RFC7540_PRIORITIES, 1]],
       now: () => context.deadlines.now,
       waiting: (change) => context.buffers.count(change),

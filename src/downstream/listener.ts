@@ -5,7 +5,7 @@ import type { TcpHandle } from '#src/io/wire.ts'
 import type { HandshakeFailureReason } from '#src/observe/counters.ts'
 import { Arrival, type ArrivalOptions, type TlsIdentities } from './arrival.ts'
 import type { ClientConnection } from './client-connection.ts'
-import type { DownstreamContext } from './http1.ts'
+import type { DownstreamContext } from './context.ts'
 import { serveConnection } from './protocols.ts'
 import { nothingTold, type Peer } from './stream.ts'
 

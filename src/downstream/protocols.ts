@@ -2,7 +2,8 @@
 import { PREFACE } from '#src/http2/frame.ts'
 import type { Accepted } from '#src/io/wire.ts'
 import type { ClientConnection } from './client-connection.ts'
-import { Http1Connection, type DownstreamContext } from './http1.ts'
+import type { DownstreamContext } from './context.ts'
+import { Http1Connection } from './http1.ts'
 import { Http2Connection } from './http2.ts'
 import type { Peer } from './stream.ts'
 

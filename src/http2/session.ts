@@ -13,9 +13,10 @@ import { HeaderBlock } from './header-block.ts'
 import { fragmentOf } from './headers-frame.ts'
 import { HpackDecoder, type BlockLimits } from './hpack-decoder.ts'
 import { parsePriority } from './priority.ts'
+import { CONNECTION_WINDOW, type WindowLoans } from './receive-window.ts'
 import { defaultSettings, readSettings, type PeerSettings } from './settings.ts'
 import { nobody, type Stream, type StreamOwner } from './stream.ts'
-import { CONNECTION_WINDOW, Streams } from './streams.ts'
+import { Streams } from './streams.ts'
 import { Tolerance } from './tolerance.ts'
 
 /** What a connection does with what happens on its session. */
@@ -44,6 +45,8 @@ export interface SessionOptions {
   readonly limits: BlockLimits
   /** Streams that the peer may have open at once. */
   readonly streams: number
+  /** What the peer is lent of while octets of it are not used yet. */
+  readonly loans: WindowLoans
   readonly settings: readonly (readonly [key: number, value: number])[]
   /** Milliseconds; coarse. */
   now(): number
@@ -72,14 +75,14 @@ export class Session implements FrameSink, DataHost {
   #lastTaken = MAX_STREAM_ID
 
   constructor(options: SessionOptions) {
-    const { role, owner, outbox, fields, kindOf, limits, now, waiting } = options
+    const { role, owner, outbox, fields, kindOf, limits, loans, now, waiting } = options
     this.#options = options
     this.#owner = owner
     this.#server = role === 'server'
     this.#decoder = new HpackDecoder(fields, kindOf, TABLE, limits)
     this.#tolerance = new Tolerance(this.#server, now)
     this.writer = new FrameWriter(outbox)
-    this.streams = new Streams({ writer: this.writer, tolerance: this.#tolerance, waiting, emptied: () => owner.emptied() })
+    this.streams = new Streams({ writer: this.writer, tolerance: this.#tolerance, loans, waiting, emptied: () => owner.emptied() })
     this.#data = new DataFrames({ host: this, streams: this.streams, tolerance: this.#tolerance, server: this.#server })
     this.#reader = new FrameReader(this, this.#data, this.#server)
     if (!this.#server) this.writer.preface()

@@ -3,16 +3,15 @@ import { STREAM_CLOSED } from './error-code.ts'
 import { DEFAULT_WINDOW, MAX_WINDOW } from './frame.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import { isIncremental, urgencyOf } from './priority.ts'
+import { ReceiveWindow, type WindowLoans } from './receive-window.ts'
 import { RecentStreams } from './recent-streams.ts'
 import { Stream, type StreamHost, type StreamOwner } from './stream.ts'
 import type { Tolerance } from './tolerance.ts'
 
-/** What may come on all streams together and not be used yet: it bounds what a connection keeps of bodies. */
-export const CONNECTION_WINDOW = 1024 * 1024
-
 export interface StreamsOptions {
   readonly writer: FrameWriter
   readonly tolerance: Tolerance
+  readonly loans: WindowLoans
   /** Octets of bodies that wait for a window: by how much they grow or shrink. */
   waiting(change: number): void
   /** The last stream has ended. */
@@ -21,7 +20,6 @@ export interface StreamsOptions {
 
 /** A frame of DATA this long is work that is useful, whatever made it so short. */
 export const USEFUL = 256
-
 
 export class Streams implements StreamHost {
   /** Octets of DATA that the peer has sent so far, on all streams. */
@@ -39,18 +37,19 @@ export class Streams implements StreamHost {
   /** We reset them: what is still on its way is passed over. */
   readonly #cut = new RecentStreams()
   #initialWindow = DEFAULT_WINDOW
-  #recvWindow = CONNECTION_WINDOW
-  #owed = 0
+  readonly #window: ReceiveWindow
   #over = false
 
   constructor(options: StreamsOptions) {
     this.#options = options
     this.#writer = options.writer
+    this.#window = new ReceiveWindow(options.loans, (increment) => options.writer.windowUpdate(0, increment))
   }
 
   /** A stream of this id is open from now on. */
   add(id: number, owner: StreamOwner): Stream {
     this.lastId = id
+    this.#window.refill() // nothing may have been left to lend when it ran out
     const stream = new Stream(this, id, this.#initialWindow, owner)
     this.open.set(id, stream)
     return stream
@@ -81,13 +80,13 @@ export class Streams implements StreamHost {
   }
 
   get exhausted(): boolean {
-    return this.#recvWindow < CONNECTION_WINDOW / 16
+    return this.#window.exhausted
   }
 
   /** Takes DATA off the connection's window; false when it is more than that. */
   takeWindow(size: number): boolean {
     this.received += size
-    return (this.#recvWindow -= size) >= 0
+    return this.#window.take(size)
   }
 
   /** The peer's SETTINGS_INITIAL_WINDOW_SIZE; false when a window becomes too large (RFC 9113 6.9.2). */
@@ -103,6 +102,7 @@ export class Streams implements StreamHost {
   /** The connection is no more: every owner hears of it. */
   end(code: number): void {
     this.#over = true
+    this.#window.end()
     for (const stream of [...this.open.values()]) {
       this.#remove(stream)
       stream.owner.gone(code)
@@ -165,11 +165,7 @@ export class Streams implements StreamHost {
   }
 
   giveWindow(size: number): void {
-    this.#owed += size
-    if (this.#over || this.#owed < CONNECTION_WINDOW / 4) return
-    this.#recvWindow += this.#owed
-    this.#writer.windowUpdate(0, this.#owed)
-    this.#owed = 0
+    this.#window.give(size)
   }
 
   countWaiting(change: number): void {

@@ -1,7 +1,9 @@
 // The clients of one worker: its listeners, their limits, and how it all ends.
 import type { DataPlaneSettings, ListenerSettings } from '#src/snapshot.ts'
-import type { DownstreamContext } from '#src/downstream/http1.ts'
+import type { DownstreamContext } from '#src/downstream/context.ts'
+import { LENT_WINDOW } from '#src/downstream/http2.ts'
 import { Listener, type ListenerOptions, type ListenerTerms } from '#src/downstream/listener.ts'
+import { WindowLoans } from '#src/http2/receive-window.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
 import { MAX_LISTENERS, workerCounters } from '#src/observe/counters.ts'
 import type { HandshakeFailure } from '#src/messages.ts'
@@ -36,6 +38,7 @@ export class Edge {
   /** Listeners that take nothing new and still have connections. */
   readonly #leaving = new Set<Listener>()
   readonly #perAddress = new Map<string, number>()
+  readonly #windowLoans = new WindowLoans(LENT_WINDOW)
   #open = 0
   /** One change of listeners after the other: two at once would both open what is new. */
   #changing: Promise<void> = Promise.resolve()
@@ -89,6 +92,7 @@ export class Edge {
       buffers,
       deadlines: plane.deadlines,
       outboxes: plane.outboxes,
+      windowLoans: this.#windowLoans,
       boundaryError,
       ...clientTerms(all),
       handle: (stream, head, bytes, from, to, end, trailers) => {

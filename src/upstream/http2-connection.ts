@@ -4,6 +4,7 @@ import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { Wire, type Dial, type WireOwner } from '#src/io/wire.ts'
 import { CANCEL, errorName, REFUSED_STREAM } from '#src/http2/error-code.ts'
 import { kindOfResponseField, responseFields } from '#src/http2/response-fields.ts'
+import { WindowLoans } from '#src/http2/receive-window.ts'
 import { Session, type SessionOwner } from '#src/http2/session.ts'
 import { ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE } from '#src/http2/settings.ts'
 import { STREAM_WINDOW } from '#src/http2/stream.ts'
@@ -77,6 +78,8 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     this.session = new Session({
       role: 'client', owner: this, outbox: this.#outbox, fields: responseFields, kindOf: kindOfResponseField,
       limits: { fields: HEAD_FIELDS, bytes: HEAD_BYTES }, streams: 0,
+      // Strangers share it: what one of them does not read is bounded by its stream's window, and takes nothing of the others'.
+      loans: new WindowLoans(Number.POSITIVE_INFINITY),
       settings: [[ENABLE_PUSH, 0], [INITIAL_WINDOW_SIZE, STREAM_WINDOW], [MAX_HEADER_LIST_SIZE, HEAD_BYTES]],
       now: () => context.deadlines.now,
       waiting: (change) => context.buffers.count(change),

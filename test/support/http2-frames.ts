@@ -1,5 +1,6 @@
 // HTTP/2 frames by hand, for tests that say what no library would: builders, a reader, and a session without sockets.
 import { Outbox, Outboxes } from '#src/io/outbox.ts'
+import { WindowLoans } from '#src/http2/receive-window.ts'
 import { Session, type SessionOptions, type SessionOwner } from '#src/http2/session.ts'
 import { kindOfRequestField, requestFields } from '#src/http2/request-fields.ts'
 import { kindOfResponseField, responseFields } from '#src/http2/response-fields.ts'
@@ -133,7 +134,7 @@ export function startSession(role: 'server' | 'client', given: Partial<SessionOp
     session: new Session({
       role, owner, outbox,
       fields: role === 'server' ? requestFields : responseFields, kindOf: role === 'server' ? kindOfRequestField : kindOfResponseField,
-      limits: { fields: 100, bytes: 32 * 1024 }, streams: 128, settings: [[3, 128]], now: () => clock.now, waiting: () => undefined, ...given,
+      limits: { fields: 100, bytes: 32 * 1024 }, streams: 128, loans: new WindowLoans(0), settings: [[3, 128]], now: () => clock.now, waiting: () => undefined, ...given,
     }),
     feed(...pieces: readonly Buffer[]) {
       const bytes = Buffer.concat([Buffer.alloc(16), ...pieces, Buffer.alloc(8)])
