@@ -16,3 +16,28 @@ export function parsePriority(value: string): Priority {
   const incremental = /(?:^|,)\s*i(?:=\?1)?\s*(?:[,;]|$)/.test(value)
   return (urgency === undefined ? DEFAULT_PRIORITY : Number(urgency)) + (incremental ? INCREMENTAL : 0)
 }
+
+/** What was said of streams that are not open yet: it applies when they open (RFC 9218 7.1). Whoever uses it bounds how many there are. */
+export class EarlyPriorities {
+  readonly #said = new Map<number, Priority>()
+
+  get size(): number {
+    return this.#said.size
+  }
+
+  has(id: number): boolean {
+    return this.#said.has(id)
+  }
+
+  set(id: number, priority: Priority): void {
+    this.#said.set(id, priority)
+  }
+
+  /** The stream of this id opens, and those below it never will (RFC 9113 5.1.1): what was said of it, if anything was. */
+  take(id: number): Priority | undefined {
+    if (this.#said.size === 0) return undefined
+    const priority = this.#said.get(id)
+    for (const each of this.#said.keys()) if (each <= id) this.#said.delete(each)
+    return priority
+  }
+}

@@ -12,7 +12,7 @@ import { FrameWriter } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
 import { fragmentOf } from './headers-frame.ts'
 import { HpackDecoder, type BlockLimits } from './hpack-decoder.ts'
-import { parsePriority } from './priority.ts'
+import { EarlyPriorities, parsePriority } from './priority.ts'
 import { CONNECTION_WINDOW, type WindowLoans } from './receive-window.ts'
 import { defaultSettings, readSettings, type PeerSettings } from './settings.ts'
 import { nobody, type Stream, type StreamOwner } from './stream.ts'
@@ -69,6 +69,7 @@ export class Session implements FrameSink, DataHost {
   readonly #decoder: HpackDecoder
   readonly #tolerance: Tolerance
   readonly #data: DataFrames
+  readonly #early = new EarlyPriorities()
   #block: HeaderBlock | null = null
   #settled = false
   /** Streams above it are refused: we are going away. */
@@ -245,6 +246,7 @@ export class Session implements FrameSink, DataHost {
       return this.fail(streams.endedLately(id) ? STREAM_CLOSED : PROTOCOL_ERROR, 'HEADERS on a stream that is over')
     }
     if (!this.#server) return this.fail(PROTOCOL_ERROR, 'HEADERS on a stream that was not opened')
+    const early = this.#early.take(id)
     if (id > this.#lastTaken || streams.open.size >= this.#options.streams || onItself) {
       streams.lastId = id
       streams.refuse(id, onItself ? PROTOCOL_ERROR : REFUSED_STREAM)
@@ -254,6 +256,7 @@ export class Session implements FrameSink, DataHost {
     stream.remoteClosed = end
     stream.openedAt = this.#options.now()
     this.#owner.opened(stream, decoder.fields, count, decoder.tooLarge, end)
+    if (early !== undefined) stream.priority = early // whatever the head says, as it would once the stream is open
     return decoder.tooLarge ? this.spendReset() : !this.over
   }
 
@@ -297,7 +300,12 @@ export class Session implements FrameSink, DataHost {
 
   #reprioritise(id: number, value: string): boolean {
     if ((id & 1) === 0) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE for no request') // RFC 9218 7.1
-    const stream = this.streams.open.get(id)
+    const { open, lastId } = this.streams
+    if (id > lastId && id <= this.#lastTaken) {
+      if (!this.#early.has(id) && this.#early.size + open.size >= this.#options.streams) return this.fail(PROTOCOL_ERROR, 'PRIORITY_UPDATE for more streams than may be open')
+      this.#early.set(id, parsePriority(value))
+    }
+    const stream = open.get(id)
     if (stream !== undefined) stream.priority = parsePriority(value)
     return this.spend(1)
   }

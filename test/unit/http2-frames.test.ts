@@ -6,6 +6,7 @@ import http2 from 'node:http2'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { FrameReader, type DataSink, type FrameSink } from '#src/http2/frame-reader.ts'
+import type { Stream } from '#src/http2/stream.ts'
 import { block, describe, frame, get, post, PREFACE, rst, settings, startSession, windowUpdate, word, type Bench } from '#test/support/http2-frames.ts'
 
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
@@ -119,6 +120,40 @@ test('the more urgent body goes first, and equals that want it share the line', 
   for (const id of [3, 5, 7]) bench.session.streams.open.get(id)!.send(Buffer.alloc(32_768), 0, 32_768, true, '', source)
   bench.feed(windowUpdate(0, 6 * 16_384))
   assert.deepEqual(bench.written().map(({ id }) => id), [7, 7, 3, 5, 3, 5])
+})
+
+const priority = (id: number, value: string): Buffer => frame('PRIORITY_UPDATE', 0, 0, Buffer.concat([word(id), Buffer.from(value)]))
+
+test('a priority that comes before its stream applies when it opens, the last one said (RFC 9218 7.1)', () => {
+  const bench = server()
+  bench.feed(priority(5, 'u=7'), priority(3, 'u=6'), priority(5, 'u=1, i'), priority(9, 'u=2'))
+  for (const id of [1, 5, 7, 9]) bench.feed(frame('HEADERS', END_HEADERS | END_STREAM, id, get()))
+  const { open } = bench.session.streams
+  assert.deepEqual([...open.values()].map((stream) => stream.priority), [3, 1 + 8, 3, 2])
+  bench.feed(priority(5, 'u=4'))
+  assert.equal(open.get(5)!.priority, 4, 'and one that comes later')
+  let opened: Stream | undefined
+  const quiet = { failed: () => undefined, goaway: () => undefined, settled: () => undefined, pong: () => undefined, emptied: () => undefined }
+  const headed = server({ owner: { ...quiet, opened: (stream) => { opened = stream; stream.priority = 6 } } }) // as its head says
+  headed.feed(priority(1, 'u=0'), frame('HEADERS', END_HEADERS | END_STREAM, 1, get()))
+  assert.equal(opened?.priority, 0, 'whatever the head says')
+})
+
+test('what is said of streams before they open is bounded by how many may be open, and forgotten when they never will be', () => {
+  const bench = server({ streams: 4 })
+  for (const id of [1, 3]) bench.feed(frame('HEADERS', END_HEADERS, id, post()))
+  for (let time = 0; time < 100; time++) for (const id of [5, 9]) bench.feed(priority(id, 'u=1'))
+  bench.feed(rst(1, 8), priority(11, 'u=2'))
+  bench.feed(frame('HEADERS', END_HEADERS, 11, post())) // 5 and 9 are closed by that
+  assert.equal(bench.session.streams.open.get(11)!.priority, 2)
+  for (const id of [101, 103]) bench.feed(priority(id, 'u=1'))
+  assert.deepEqual(bench.heard.failed, [])
+  bench.feed(priority(105, 'u=1'))
+  assert.deepEqual(bench.heard.failed.map(({ code }) => code), [1])
+  const leaving = server({ streams: 4 })
+  leaving.session.goaway()
+  for (let id = 1; id < 100; id += 2) leaving.feed(priority(id, 'u=1'))
+  assert.deepEqual(leaving.heard.failed, [], 'of what is not taken any more nothing is kept')
 })
 
 test('a peer gets window back as octets are used, and none while they are not', () => {
