@@ -19,7 +19,7 @@ const response = [
   'HTTP/1.1 200 OK', 'Server: nginx/1.22.1', 'Date: Thu, 01 Jan 2026 00:00:00 GMT', 'Content-Type: text/plain', 'Content-Length: 66', 'Connection: keep-alive', '',
 ].join('\r\n')
 const limits = { headers: 100, via: 'serai-0123456789ab' }
-const peer = { address: '203.0.113.9', trusted: false, scheme: 'http', localPort: 80, tls: null, instead: '', redirectPort: 0, told: nothingTold() } as const
+const peer = { address: '203.0.113.9', trusted: false, scheme: 'http', localPort: 80, since: 0, tls: null, instead: '', redirectPort: 0, told: nothingTold() } as const
 
 export const cases: readonly Case[] = [
   { name: 'request head, small (2 lines)', run: (times) => parsed(small, times) },

@@ -49,6 +49,8 @@ type Phase = 'proxy header' | 'hello' | 'preface' | 'handshake' | 'over'
 export class Arrival implements ClientConnection, WireOwner, Timed {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
+  place = -1
   peer: Peer
   readonly #options: ArrivalOptions
   readonly #wire: Wire

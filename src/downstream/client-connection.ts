@@ -1,7 +1,8 @@
 // A client's connection as its listener sees it, whatever protocol it speaks.
+import type { Member } from '#src/io/roster.ts'
 import type { Peer } from './stream.ts'
 
-export interface ClientConnection {
+export interface ClientConnection extends Member {
   readonly peer: Peer
   /** Nothing is being answered: it can be ended without anybody noticing. */
   readonly idle: boolean

@@ -20,6 +20,8 @@ const LINGER_BYTES = 1024 * 1024
 export class Http1Connection implements ClientConnection, WireOwner, Timed, ResponseStream {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
+  place = -1
   readonly peer: Peer
   readonly wire: Wire
   readonly #context: DownstreamContext

@@ -29,6 +29,7 @@ const nothing = Buffer.alloc(32)
 export class RequestStream implements ResponseStream, StreamOwner, Timed {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
   readonly #connection: StreamHome
   readonly #stream: Stream
   #sink: RequestSink | null = null

@@ -31,6 +31,8 @@ type Phase = 'open' | 'announced' | 'leaving' | 'ending' | 'lingering' | 'closed
 export class Http2Connection implements ClientConnection, StreamHome, WireOwner, SessionOwner, Timed {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
+  place = -1
   readonly peer: Peer
   readonly context: DownstreamContext
   readonly session: Session

@@ -1,6 +1,7 @@
 // A bound address of one worker, warming → active → draining: accepts connections within limits, and closes without resetting those that wait.
 import net, { type BlockList } from 'node:net'
 import type { ListenerSettings } from '#src/snapshot.ts'
+import { Roster } from '#src/io/roster.ts'
 import type { TcpHandle } from '#src/io/wire.ts'
 import type { HandshakeFailureReason } from '#src/observe/counters.ts'
 import { Arrival, type ArrivalOptions, type TlsIdentities } from './arrival.ts'
@@ -64,8 +65,7 @@ export class Listener {
   readonly context: ListenerContext
   readonly #server: net.Server
   readonly #options: ListenerOptions
-  /** Open connections, and since when. */
-  readonly #connections = new Map<ClientConnection, number>()
+  readonly #connections = new Roster<ClientConnection>()
   #accepts = 0
 
   /** Listens, or rejects with the system's error. */
@@ -141,16 +141,15 @@ export class Listener {
       return handle.close()
     }
     if (!this.#options.admit(address, balancers !== null)) return handle.close()
-    const peer = this.#peer(address, port)
-    const connection = tls || h2c || balancers !== null ? new Arrival(this.#arrivals, handle, peer) : serveConnection('', this.context, handle, peer)
-    this.#connections.set(connection, this.context.deadlines.now)
+    const peer = this.#peer(address, port, this.context.deadlines.now)
+    this.#connections.add(tls || h2c || balancers !== null ? new Arrival(this.#arrivals, handle, peer) : serveConnection('', this.context, handle, peer))
     this.#options.accepted(this, address)
   }
 
-  #peer(address: string, localPort: number): Peer {
+  #peer(address: string, localPort: number, since: number): Peer {
     const { tls, redirectPort } = this.#terms.settings
     return {
-      address, trusted: this.#options.isTrusted(address), scheme: tls ? 'https' : 'http', localPort,
+      address, trusted: this.#options.isTrusted(address), scheme: tls ? 'https' : 'http', localPort, since,
       tls: null, instead: redirectPort > 0 ? 'redirect' : '', redirectPort, told: nothingTold(),
     }
   }
@@ -164,11 +163,10 @@ export class Listener {
       proxied: balancers !== null,
       h2c: settings.h2c,
       handshakeMs,
-      admit: (arrival, address, port) => address !== arrival.peer.address && !options.readdress(arrival.peer.address, address) ? false : this.#peer(address, port),
+      admit: (arrival, address, port) => address !== arrival.peer.address && !options.readdress(arrival.peer.address, address) ? false : this.#peer(address, port, arrival.peer.since),
       became: (arrival, connection) => {
-        const since = this.#connections.get(arrival) ?? this.context.deadlines.now
         this.#connections.delete(arrival)
-        this.#connections.set(connection, since)
+        this.#connections.add(connection)
       },
       completed: (resumed) => options.completed(resumed),
       failed: (reason, address, serverName, detail) => options.failed(this, reason, address, serverName, detail),
@@ -183,19 +181,19 @@ export class Listener {
   async drain(deadlineMs: number): Promise<void> {
     this.context.draining = true
     await this.#stopListening(Math.min(QUIET_MS, deadlineMs))
-    for (const connection of this.#connections.keys()) connection.drain?.()
+    for (const connection of this.#connections.all()) connection.drain?.()
     const { now } = this.context.deadlines
-    for (const [connection, since] of this.#connections) if (connection.idle && now - since >= FRESH_MS) connection.finish()
+    for (const connection of this.#connections.all()) if (connection.idle && now - connection.peer.since >= FRESH_MS) connection.finish()
     if (this.#connections.size > 0) setTimeout(() => this.#finishIdle(), FRESH_MS).unref()
   }
 
   #finishIdle(): void {
-    for (const connection of this.#connections.keys()) if (connection.idle) connection.finish()
+    for (const connection of this.#connections.all()) if (connection.idle) connection.finish()
   }
 
   /** Ends every connection, whatever it is doing. */
   cut(): void {
-    for (const connection of [...this.#connections.keys()]) connection.shut()
+    for (const connection of this.#connections.all()) connection.shut()
   }
 
   /**

@@ -28,6 +28,8 @@ export interface Peer {
   readonly scheme: 'http' | 'https'
   /** The port it connected to. */
   readonly localPort: number
+  /** When it connected: milliseconds of the worker's coarse clock. */
+  readonly since: number
   /** Null: in the clear. */
   readonly tls: PeerTls | null
   readonly instead: Instead

@@ -64,6 +64,8 @@ export class Stream implements Source {
   localClosed = false
   /** Out of the connection's list. */
   over = false
+  /** Behind it at its place. Written by `StreamTable` alone. */
+  next: Stream | null = null
   priority: Priority = DEFAULT_PRIORITY
   /** Octets of body sent so far. */
   sent = 0

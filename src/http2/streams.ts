@@ -5,6 +5,7 @@ import type { FrameWriter } from './frame-writer.ts'
 import { isIncremental, urgencyOf } from './priority.ts'
 import { ReceiveWindow, type WindowLoans } from './receive-window.ts'
 import { RecentStreams } from './recent-streams.ts'
+import { StreamTable } from './stream-table.ts'
 import { Stream, type StreamHost, type StreamOwner } from './stream.ts'
 import type { Tolerance } from './tolerance.ts'
 
@@ -24,7 +25,7 @@ export const USEFUL = 256
 export class Streams implements StreamHost {
   /** Octets of DATA that the peer has sent so far, on all streams. */
   received = 0
-  readonly open = new Map<number, Stream>()
+  readonly open = new StreamTable()
   readonly blocked = new Set<Stream>()
   sendWindow = DEFAULT_WINDOW
   sent = 0
@@ -51,7 +52,7 @@ export class Streams implements StreamHost {
     this.lastId = id
     this.#window.refill() // nothing may have been left to lend when it ran out
     const stream = new Stream(this, id, this.#initialWindow, owner)
-    this.open.set(id, stream)
+    this.open.add(stream)
     return stream
   }
 
@@ -94,7 +95,7 @@ export class Streams implements StreamHost {
     const change = size - this.#initialWindow
     this.#initialWindow = size
     if (change === 0) return true
-    for (const stream of this.open.values()) if ((stream.sendWindow += change) > MAX_WINDOW) return false
+    for (const stream of this.open.all()) if ((stream.sendWindow += change) > MAX_WINDOW) return false
     if (change > 0) this.unblock()
     return true
   }
@@ -103,7 +104,8 @@ export class Streams implements StreamHost {
   end(code: number): void {
     this.#over = true
     this.#window.end()
-    for (const stream of [...this.open.values()]) {
+    for (const stream of this.open.all()) {
+      if (stream.over) continue // by what another one's owner did
       this.#remove(stream)
       stream.owner.gone(code)
     }
@@ -186,7 +188,7 @@ export class Streams implements StreamHost {
   }
 
   #remove(stream: Stream): void {
-    this.open.delete(stream.id)
+    this.open.delete(stream)
     if (stream.blocked) this.blocked.delete(stream)
     stream.drop()
     if (this.open.size === 0 && !this.#over) this.#options.emptied()

@@ -6,6 +6,8 @@ export interface Timed {
   deadline: number
   /** The tick in whose bucket it lies; 0: in none. Written by `Deadlines` alone. */
   bucketTick: number
+  /** Its place there. Written by `Deadlines` alone. */
+  bucketPlace: number
   /** Called once, at or up to two ticks after the deadline. */
   expired(): void
 }
@@ -17,7 +19,8 @@ const BUCKETS = 512
  * Resolution is one tick, and never early.
  */
 export class Deadlines {
-  readonly #buckets: Set<Timed>[] = Array.from({ length: BUCKETS }, () => new Set())
+  /** Arrays that are left by their places: sets would keep what has left them (io/roster.ts). */
+  readonly #buckets: Timed[][] = Array.from({ length: BUCKETS }, () => [])
   readonly #tickMs: number
   readonly #startedAt: number
   #tick = 1
@@ -36,7 +39,7 @@ export class Deadlines {
     const tick = this.#tickIn(ms + this.#tickMs)
     if (timed.bucketTick !== 0) {
       if (timed.bucketTick <= tick) return
-      this.#bucket(timed.bucketTick).delete(timed)
+      this.#leave(timed)
     }
     this.#enter(timed, tick)
   }
@@ -50,8 +53,7 @@ export class Deadlines {
   remove(timed: Timed): void {
     timed.deadline = 0
     if (timed.bucketTick === 0) return
-    this.#bucket(timed.bucketTick).delete(timed)
-    timed.bucketTick = 0
+    this.#leave(timed)
   }
 
   /** Moves the clock, however far; calls what has expired. An error of one goes to `failed`, the others go on. */
@@ -62,10 +64,7 @@ export class Deadlines {
     while (this.#tick < last) {
       this.#tick++
       const bucket = this.#bucket(this.#tick)
-      if (bucket.size === 0) continue
-      this.#buckets[this.#tick % BUCKETS] = new Set()
-      for (const timed of bucket) {
-        if (timed.bucketTick % BUCKETS !== this.#tick % BUCKETS) continue // moved by one that expired just before it
+      for (let timed; (timed = bucket.pop()) !== undefined;) { // nothing enters the bucket that is due
         timed.bucketTick = 0
         this.#turn(timed, failed)
       }
@@ -88,15 +87,26 @@ export class Deadlines {
   }
 
   #enter(timed: Timed, tick: number): void {
+    const bucket = this.#bucket(tick)
     timed.bucketTick = tick
-    this.#bucket(tick).add(timed)
+    timed.bucketPlace = bucket.length
+    bucket.push(timed)
+  }
+
+  #leave(timed: Timed): void {
+    const bucket = this.#bucket(timed.bucketTick)
+    const last = bucket.pop()!
+    timed.bucketTick = 0
+    if (last === timed) return
+    bucket[timed.bucketPlace] = last
+    last.bucketPlace = timed.bucketPlace
   }
 
   #tickIn(ms: number): number {
     return this.#tick + Math.min(BUCKETS - 1, Math.max(1, Math.ceil(ms / this.#tickMs)))
   }
 
-  #bucket(tick: number): Set<Timed> {
+  #bucket(tick: number): Timed[] {
     return this.#buckets[tick % BUCKETS]!
   }
 }

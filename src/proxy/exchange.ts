@@ -30,6 +30,7 @@ import { Upload } from './upload.ts'
 export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed, ExchangeFacts {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
   stream: ResponseStream
   head: RequestHead
   readonly startedAt: number

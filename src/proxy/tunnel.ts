@@ -16,6 +16,7 @@ export interface TunnelHost {
 export class Tunnel implements Timed {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
   bytesUp = 0
   bytesDown = 0
   readonly endpoint: Endpoint

@@ -35,6 +35,7 @@ type Phase = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
 export class UpstreamConnection implements UpstreamStream, WireOwner, Timed {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
   readonly wire: Wire
   /** The name that its TLS was verified for; '' in the clear. */
   readonly serverName: string

@@ -1,5 +1,6 @@
 // One HTTP/2 connection to an endpoint, which carries many attempts at once: its session on its wire, and how it ends.
 import { Outbox, type Outboxes } from '#src/io/outbox.ts'
+import { Roster } from '#src/io/roster.ts'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { Wire, type Dial, type WireOwner } from '#src/io/wire.ts'
 import { CANCEL, errorName, REFUSED_STREAM } from '#src/http2/error-code.ts'
@@ -36,6 +37,7 @@ export interface Http2Home {
 export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Timed {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
   readonly deadlines: Deadlines
   readonly session: Session
   readonly scheme: 'http' | 'https'
@@ -51,7 +53,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   readonly #wire: Wire
   readonly #outbox: Outbox
   /** Attempts that run or wait for the connection. */
-  readonly #attempts = new Set<Http2Attempt>()
+  readonly #attempts = new Roster<Http2Attempt>()
   /** Attempts at once that the endpoint takes: what is expected, then what its SETTINGS say, or less once it has refused some. */
   #limit: number
   /** Attempts that ended since it last refused one or was given more. */
@@ -208,7 +210,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     this.why = `GOAWAY ${errorName(code)}`
     this.#leave()
     const { streams } = this.session
-    for (const stream of [...streams.open.values()]) if (stream.id > lastId) streams.resetByPeer(stream, REFUSED_STREAM)
+    for (const stream of streams.open.all()) if (stream.id > lastId && !stream.over) streams.resetByPeer(stream, REFUSED_STREAM)
     if (this.#attempts.size === 0) this.#close('')
   }
 
@@ -225,7 +227,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     this.deadlines.disarm(this)
     this.ready = true
     this.#home.told(most)
-    const waiting = [...this.#attempts]
+    const waiting = this.#attempts.all()
     const placeless = waiting.splice(most)
     for (const attempt of placeless) this.#attempts.delete(attempt)
     for (const attempt of waiting) attempt.connected()
@@ -254,8 +256,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     this.#outbox.flush()
     this.#outbox.close()
     this.session.end(CANCEL)
-    for (const attempt of [...this.#attempts]) attempt.lost()
-    this.#attempts.clear()
+    for (const attempt of this.#attempts.all()) attempt.lost()
     this.ready = false
     this.#wire.finish()
   }

@@ -1,6 +1,7 @@
 // One attempt on an HTTP/2 connection: the request as frames, its response checked strictly, and how it ended (RFC 9113 section 8).
 import { createHash } from 'node:crypto'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import type { Member } from '#src/io/roster.ts'
 import type { Source } from '#src/io/wire.ts'
 import { fieldValue, withoutFields } from '#src/http1/fields.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
@@ -42,9 +43,11 @@ const nothing = Buffer.alloc(2 * ROOM)
 
 type Phase = 'new' | 'head' | 'body' | 'tunnel' | 'over'
 
-export class Http2Attempt implements UpstreamStream, StreamOwner, Timed {
+export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member {
   deadline = 0
   bucketTick = 0
+  bucketPlace = 0
+  place = -1
   readonly wire = null
   readonly #home: AttemptHome
   readonly #waiter: Waiter

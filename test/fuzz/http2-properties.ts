@@ -140,7 +140,7 @@ class Run {
     }
     assert.deepEqual(this.#bench.heard.failed.length, this.#over ? 1 : 0)
     if (this.#over) return
-    assert.deepEqual([...this.#bench.session.streams.open.keys()], [...this.#oracle.open.keys()], said)
+    assert.deepEqual(this.#bench.session.streams.open.all().map(({ id }) => id), [...this.#oracle.open.keys()], said)
     assert.deepEqual([this.#oracle.pings, this.#oracle.unacknowledged], [[], 0], 'PINGs and SETTINGS are answered at once')
   }
 
@@ -206,7 +206,7 @@ class Run {
 
   #act({ act, pick, size }: Step & { readonly kind: 'own' }): void {
     const { session } = this.#bench
-    const ids = [...session.streams.open.keys()]
+    const ids = [...session.streams.open.all().map(({ id }) => id)]
     const id = ids[pick % ids.length]
     if (id === undefined) return
     const stream = session.streams.open.get(id)!
@@ -255,7 +255,7 @@ class Run {
     const bodies = new Map<number, string>()
     for (const { id, text } of heard.data) bodies.set(id, (bodies.get(id) ?? '') + text)
     for (const [id, text] of this.#oracle.bodies) assert.equal(bodies.get(id) ?? '', text, `the body of ${id}`)
-    for (const stream of [...session.streams.open.values()]) stream.reset(8)
+    for (const stream of [...session.streams.open.all()]) stream.reset(8)
     this.#take(this.#bench.written())
     assert.deepEqual([session.streams.open.size, session.streams.blocked.size, this.#waiting, this.#source.holds], [0, 0, 0, 0])
     if (!this.#over && !session.midway) this.#fill()

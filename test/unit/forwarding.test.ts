@@ -7,7 +7,7 @@ import { forwarding, trustedForwarding } from '#src/proxy/forwarding.ts'
 import { blockList } from '#src/proxy/plane.ts'
 
 const trusted = blockList(['10.0.0.0/8', '2001:db8:ffff::/48', '192.0.2.1'])
-const peerAt = (address: string, isTrusted: boolean): Peer => ({ address, trusted: isTrusted, scheme: 'http', localPort: 8080, tls: null, instead: '', redirectPort: 0, told: nothingTold() })
+const peerAt = (address: string, isTrusted: boolean): Peer => ({ address, trusted: isTrusted, scheme: 'http', localPort: 8080, since: 0, tls: null, instead: '', redirectPort: 0, told: nothingTold() })
 
 /** The fields that are added for a request with these lines; the client, and the request's id. */
 function tell(address: string, isTrusted: boolean, ...lines: string[]): { readonly fields: Readonly<Record<string, string>>; readonly client: string; readonly requestId: string } {
