@@ -26,6 +26,7 @@ export class Tunnel implements Timed {
   readonly #over: (reason: string) => void
   #clientEnded = false
   #upstreamEnded = false
+  #sidesDone = 0
   #removed = false
   #closed = false
 
@@ -58,7 +59,10 @@ export class Tunnel implements Timed {
       this.#clientEnded = true
       this.#connection.end()
     },
-    gone: (reason) => this.close(reason === 'client_abort' && this.#clientEnded ? '' : reason),
+    gone: (reason) => {
+      if (reason === 'client_abort' && this.#upstreamEnded && this.#clientEnded) this.#sideDone()
+      else this.close(reason === 'client_abort' && this.#clientEnded ? '' : reason)
+    },
   }
 
   /** What the upstream's connection tells. */
@@ -72,7 +76,10 @@ export class Tunnel implements Timed {
       this.#upstreamEnded = true
       this.#stream.end()
     },
-    gone: () => this.close(this.#upstreamEnded ? '' : 'upstream_reset'),
+    gone: () => {
+      if (this.#upstreamEnded && this.#clientEnded) this.#sideDone()
+      else this.close(this.#upstreamEnded ? '' : 'upstream_reset')
+    },
   }
 
   /** The endpoint has left its services: the tunnel may go on for a while. */
@@ -96,6 +103,11 @@ export class Tunnel implements Timed {
     if (reason === 'upstream_reset') this.#stream.cut()
     else this.#stream.shut()
     this.#over(reason)
+  }
+
+  /** Both have ended in good order, and one of them has got everything; for the other some may still wait. */
+  #sideDone(): void {
+    if (++this.#sidesDone === 2) this.close('')
   }
 
   #alive(): void {

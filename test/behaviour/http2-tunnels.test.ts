@@ -8,7 +8,7 @@ import type { DataPlaneSettings } from '#src/snapshot.ts'
 import { startBackend, type Backend } from '#test/support/backend.ts'
 import { connect } from '#test/support/client.ts'
 import { service, startDataPlane, type DataPlane } from '#test/support/data-plane.ts'
-import { until } from '#test/support/until.ts'
+import { DEADLINE_MS, until, within } from '#test/support/until.ts'
 
 let plane: DataPlane
 let old: Backend
@@ -33,7 +33,7 @@ before(async () => {
     stream.on('error', () => undefined)
     if (headers[':protocol'] !== 'websocket') return void stream.respond({ ':status': 400 }, { endStream: true })
     stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' })
-    stream.pipe(stream)
+    if (headers[':path'] !== '/ends') stream.pipe(stream)
   })
   own.listen(0, '127.0.0.1')
   await once(own, 'listening')
@@ -89,6 +89,28 @@ for (const host of ['old', 'own']) {
     await headOf(stream)
     await once(stream, 'end')
     assert.ok(Buffer.concat(parts).equals(sent))
+  })
+}
+
+for (const slow of ['client', 'service'] as const) {
+  test(`an orderly end of both sides waits for a ${slow} that has not read all yet`, async () => {
+    const sent = Buffer.from(Array.from({ length: 1_000_000 }, (_, at) => at % 251))
+    const asked = once(own, 'stream')
+    const clientEnd = open('own', '/ends')
+    const [service] = await asked as [http2.ServerHttp2Stream]
+    const [reader, writer] = slow === 'client' ? [clientEnd, service] : [service, clientEnd]
+    await headOf(clientEnd)
+    reader.pause() // else Node's server takes it for one that never reads, and closes the stream
+    reader.end()
+    writer.end(sent)
+    writer.resume()
+    await within(once(writer, 'end'), DEADLINE_MS, () => 'the end of what the slow one said')
+    const parts: Buffer[] = []
+    reader.on('data', (part: Buffer) => parts.push(part))
+    reader.resume()
+    await within(once(reader, 'close'), DEADLINE_MS, () => 'the end of the tunnel')
+    assert.deepEqual([reader.rstCode, Buffer.concat(parts).equals(sent)], [0, true])
+    await until(async () => /^serai_tunnels 0/m.test(await plane.metrics()), { what: 'no tunnel left' })
   })
 }
 
