@@ -55,7 +55,7 @@ export class FrameWriter {
   /** Lines as a block of their own: trailers. */
   trailers(id: number, lines: string): void {
     const at = this.openBlock(lines.length)
-    this.closeBlock(id, this.encoder.lines(this.bytes, at, lines), true)
+    this.closeBlock(id, this.encoder.trailers(this.bytes, at, lines), true)
   }
 
   /** One DATA frame of `bytes[from, to)`; false when there is no room for it now. */

@@ -40,13 +40,11 @@ export class HpackEncoder {
   #cleared = false
   /** Counts what makes an earlier block mean something else now. */
   #changes = 0
-  // Peers of ours send the same lines in the same order: the line that stood at this place last time is compared in place, which costs no hash.
-  readonly #guesses: string[] = []
-  readonly #guessed: number[] = []
-  #lastText = ''
-  #lastChanges = -1
-  readonly #last: Buffer = Buffer.allocUnsafe(KEPT)
-  #lastSize = 0
+  readonly #heads = new BlockMemory()
+  /** Apart from heads, which would else take each other's places. */
+  readonly #trailers = new BlockMemory()
+  #authority = ''
+  #authorityNumber = 0
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
   resize(size: number): void {
@@ -70,14 +68,24 @@ export class HpackEncoder {
     return at
   }
 
-  /** A field that no table is searched for but the static one; it enters none. */
+  /** A pseudo-header field of a request that is seldom worth a place: no table is searched for it but the static one. */
   plain(out: Buffer, at: number, name: string, value: string): number {
     const known = staticIndex(name, value)
     if (known > 0) return writeInteger(out, at, INDEXED, 0x7f, known)
     const index = staticNames.get(name) ?? 0
-    at = writeInteger(out, at, secret.has(name) ? NEVER_INDEXED : LITERAL, 0x0f, index)
+    at = writeInteger(out, at, LITERAL, 0x0f, index)
     if (index === 0) at = writeText(out, at, name)
     return writeText(out, at, value)
+  }
+
+  /** `:authority`, which enters the table. */
+  authority(out: Buffer, at: number, authority: string): number {
+    if (authority === this.#authority && this.#isLive(this.#authorityNumber)) return this.#indexed(out, at, this.#authorityNumber)
+    const line = `:authority: ${authority}\r\n`
+    at = this.#line(out, at, line)
+    this.#authority = authority
+    this.#authorityNumber = this.#numbers.get(line) ?? 0
+    return at
   }
 
   /** `:status`, which every response begins with. */
@@ -100,59 +108,85 @@ export class HpackEncoder {
     return writeText(out, at + 2, String(length))
   }
 
-  /** The lines of `text`, `Name: value` with CRLF each. The same text as last time is a copy of its octets. */
+  /** The lines of a head, `Name: value` with CRLF each. The same text as last time is a copy of its octets. */
   lines(out: Buffer, at: number, text: string): number {
-    if (this.#changes === this.#lastChanges && text === this.#lastText) {
-      this.#last.copy(out, at, 0, this.#lastSize)
-      return at + this.#lastSize
-    }
+    return this.#block(out, at, text, this.#heads)
+  }
+
+  /** The lines of trailers. */
+  trailers(out: Buffer, at: number, text: string): number {
+    return this.#block(out, at, text, this.#trailers)
+  }
+
+  #block(out: Buffer, at: number, text: string, memory: BlockMemory): number {
+    if (this.#changes === memory.lastChanges && text === memory.lastText) return at + memory.last.copy(out, at, 0, memory.lastSize)
     const begun = at
     const { length } = text
+    const { guesses } = memory
     const changes = this.#changes
     let from = 0
     for (let place = 0; from < length; place++) {
-      const guess = place < PLACES ? this.#guesses[place] : undefined
-      if (guess !== undefined && text.slice(from, from + guess.length) === guess) { // slice and === take 20 ns a line, startsWith(line, from) 65
-        at = writeInteger(out, at, INDEXED, 0x7f, 62 + this.#inserted - this.#guessed[place]!)
-        from += guess.length
-        continue
+      const guess = place < PLACES ? guesses[place] : undefined
+      // slice and === take 20 ns a line, startsWith(text, from) 65
+      if (guess !== undefined && text.slice(from, from + guess.text.length) === guess.text) {
+        const { number, octets } = guess
+        if (octets !== null) {
+          const end = text.indexOf('\r\n', from)
+          for (let each = 0; each < octets.length; each++) out[at++] = octets[each]!
+          at = writeText(out, at, trimmed(text, from + guess.text.length, end))
+          from = end + 2
+          continue
+        }
+        if (this.#isLive(number)) {
+          at = this.#indexed(out, at, number)
+          from += guess.text.length
+          continue
+        }
       }
       const end = text.indexOf('\r\n', from) + 2
       const line = text.slice(from, end)
       at = this.#line(out, at, line)
-      const number = this.#numbers.get(line)
-      if (number !== undefined && place < PLACES) {
-        this.#guesses[place] = line
-        this.#guessed[place] = number
-      }
+      if (place < PLACES) guesses[place] = this.#guessOf(line)
       from = end
     }
-    if (at - begun <= KEPT && this.#changes === changes) this.#remember(text, out, begun, at)
+    if (at - begun <= KEPT && this.#changes === changes) memory.keep(text, out, begun, at, changes)
     return at
   }
 
-  /** A block that inserts must not be sent twice: only what changed nothing is kept. */
-  #remember(text: string, out: Buffer, from: number, to: number): void {
-    out.copy(this.#last, 0, from, to)
-    this.#lastSize = to - from
-    this.#lastText = text
-    this.#lastChanges = this.#changes
+  /** What stands at this place will most likely stand there the next time: all of it, or its name. */
+  #guessOf(line: string): Guess | undefined {
+    const number = this.#numbers.get(line)
+    if (number !== undefined) return { text: line, number, octets: null }
+    const colon = line.indexOf(':', 1)
+    const name = line.slice(0, colon).toLowerCase()
+    if (line.charCodeAt(colon + 1) !== 0x20 || name.length > 60 || !(secret.has(name) || fleeting.has(name))) return undefined
+    const octets = Buffer.alloc(name.length + 4)
+    return { text: line.slice(0, colon + 2), number: 0, octets: octets.subarray(0, writeName(octets, 0, name, secret.has(name))) }
+  }
+
+  /** It is in the table still. */
+  #isLive(number: number): boolean {
+    return number > this.#inserted - (this.#lines.length - this.#first)
+  }
+
+  #indexed(out: Buffer, at: number, number: number): number {
+    return writeInteger(out, at, INDEXED, 0x7f, 62 + this.#inserted - number)
   }
 
   #line(out: Buffer, at: number, line: string): number {
     const known = this.#numbers.get(line)
-    if (known !== undefined) return writeInteger(out, at, INDEXED, 0x7f, 62 + this.#inserted - known)
+    if (known !== undefined) return this.#indexed(out, at, known)
     const colon = line.indexOf(':', 1) // the first may begin a pseudo-header field
     const name = line.slice(0, colon).toLowerCase()
-    const value = line.slice(colon + 1).trim()
+    const value = trimmed(line, colon + 1, line.length - 2)
     const size = name.length + value.length + 32
     const hidden = secret.has(name)
-    const keep = !hidden && !fleeting.has(name) && size * 2 < this.#capacity
+    if (hidden || fleeting.has(name) || size * 2 >= this.#capacity) return writeText(out, writeName(out, at, name, hidden), value)
     const index = staticNames.get(name) ?? 0
-    at = keep ? writeInteger(out, at, LITERAL_INDEXED, 0x3f, index) : writeInteger(out, at, hidden ? NEVER_INDEXED : LITERAL, 0x0f, index)
+    at = writeInteger(out, at, LITERAL_INDEXED, 0x3f, index)
     if (index === 0) at = writeText(out, at, name)
     at = writeText(out, at, value)
-    if (keep) this.#insert(line, size)
+    this.#insert(line, size)
     return at
   }
 
@@ -170,7 +204,6 @@ export class HpackEncoder {
     lines[this.#first++] = undefined
     this.#size -= old.size
     this.#numbers.delete(old.line)
-    this.#guesses.length = 0
     if (this.#first <= 64 || this.#first * 2 <= lines.length) return
     lines.splice(0, this.#first)
     this.#first = 0
@@ -180,6 +213,52 @@ export class HpackEncoder {
     while (this.#size > 0) this.#evict()
     this.#cleared = true
   }
+}
+
+interface Guess {
+  /** A line of the table, or the beginning of one whose value enters no table. */
+  readonly text: string
+  /** Of a line of the table. */
+  readonly number: number
+  /** What such a beginning is written as; null: a line of the table. */
+  readonly octets: Buffer | null
+}
+
+/** What is remembered of the blocks of one kind: peers of ours send the same lines in the same order, and what is compared in place needs no hash. */
+class BlockMemory {
+  /** By the line's place in its block. */
+  readonly guesses: (Guess | undefined)[] = []
+  /** The last block, if it changed nothing: one that inserts must not be sent twice. */
+  lastText = ''
+  lastChanges = -1
+  lastSize = 0
+  last: Buffer = nothing
+
+  keep(text: string, out: Buffer, from: number, to: number, changes: number): void {
+    if (this.last === nothing) this.last = Buffer.allocUnsafe(KEPT)
+    out.copy(this.last, 0, from, to)
+    this.lastSize = to - from
+    this.lastText = text
+    this.lastChanges = changes
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+/** The value between, without the spaces and tabs around it; other octets that JavaScript takes for white space are a part of it. */
+function trimmed(line: string, from: number, to: number): string {
+  while (from < to && isBlank(line.charCodeAt(from))) from++
+  while (to > from && isBlank(line.charCodeAt(to - 1))) to--
+  return line.slice(from, to)
+}
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
+
+/** A name whose value enters no table, and where it is `hidden` none further on. */
+function writeName(out: Buffer, at: number, name: string, hidden: boolean): number {
+  const index = staticNames.get(name) ?? 0
+  at = writeInteger(out, at, hidden ? NEVER_INDEXED : LITERAL, 0x0f, index)
+  return index === 0 ? writeText(out, at, name) : at
 }
 
 /** An integer with a prefix (RFC 7541 5.1); `mask` is what the prefix holds. */

@@ -18,5 +18,12 @@ export const staticTable: readonly (readonly [name: string, value: string])[] = 
 /** The lowest index of each name. */
 export const staticNames: ReadonlyMap<string, number> = new Map(staticTable.map(([name], at) => [name, at + 1] as const).reverse())
 
+const valuesOf = new Map<string, readonly (readonly [value: string, index: number])[]>(
+  [...staticNames.keys()].map((name) => [name, staticTable.flatMap((entry, at) => (entry[0] === name ? [[entry[1], at + 1] as const] : []))]),
+)
+
 /** The index of an entry with this name and value, or 0. */
-export const staticIndex = (name: string, value: string): number => staticTable.findIndex((entry) => entry[0] === name && entry[1] === value) + 1
+export function staticIndex(name: string, value: string): number {
+  for (const [known, index] of valuesOf.get(name) ?? []) if (known === value) return index
+  return 0
+}

@@ -139,7 +139,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
     at = encoder.plain(bytes, at, ':method', connect ? 'CONNECT' : method)
     at = encoder.plain(bytes, at, ':scheme', this.#home.scheme)
     at = encoder.plain(bytes, at, ':path', target)
-    at = encoder.lines(bytes, at, `:authority: ${authority}\r\n`)
+    at = encoder.authority(bytes, at, authority)
     if (connect) at = encoder.plain(bytes, at, ':protocol', upgrade)
     writer.closeBlock(id, encoder.lines(bytes, at, lines), empty && !connect)
   }

@@ -94,9 +94,9 @@ test('a bomb: a small block that means a large one is decoded, bounded and told'
   assert.equal(hpack.tooLarge, false)
 })
 
-const names = fc.constantFrom('accept', 'content-type', 'set-cookie', 'x-a', 'x-long-name-of-a-field', 'server', 'etag', 'authorization', 'Content-Language', 'X-Mixed')
+const names = fc.constantFrom('accept', 'content-type', 'set-cookie', 'x-a', 'x-long-name-of-a-field', 'server', 'etag', 'authorization', 'Content-Language', 'X-Mixed', 'X-Request-Id', 'forwarded', 'cookie')
 const values = fc.stringMatching(/^([\x21-\x7e]([\x20-\x7e]{0,60}[\x21-\x7e])?)?$/)
-const heads = fc.array(fc.array(fc.tuple(names, fc.oneof(values, fc.constantFrom('a', 'text/html', 'gzip', '')))), { minLength: 1, maxLength: 30 })
+const heads = fc.array(fc.array(fc.tuple(names, fc.oneof(values, fc.constantFrom('a', 'text/html', 'gzip', '', 'voil\xc3\xa0', '\xa0\x85')))), { minLength: 1, maxLength: 30 })
 const sizes = fc.array(fc.tuple(fc.nat(30), fc.constantFrom(0, 64, 100, 256, 4096, 65_536)), { maxLength: 4 })
 
 test('what the encoder writes, the decoder reads, whatever came before and however the table changes', (t) => {
@@ -109,14 +109,30 @@ test('what the encoder writes, the decoder reads, whatever came before and howev
       const text = head.map(([name, value]) => `${name}: ${value}\r\n`).join('')
       for (let twice = 0; twice < 3; twice++) {
         const out = Buffer.alloc(blockRoom(text.length))
-        let end = encoder.status(out, encoder.begin(out, 0), 200 + at)
-        end = encoder.length(out, encoder.lines(out, end, text), 12_345 * at)
-        const count = hpack.decode(out, 0, end)
-        assert.deepEqual(hpack.fields.slice(0, Math.max(0, count)).map(({ name, value }) => `${name}: ${value}`),
-          [`:status: ${200 + at}`, ...head.map(([name, value]) => `${name.toLowerCase()}: ${value}`), `content-length: ${12_345 * at}`])
+        const read = (end: number): string[] => hpack.fields.slice(0, Math.max(0, hpack.decode(out, 0, end))).map(({ name, value }) => `${name}: ${value}`)
+        const lines = head.map(([name, value]) => `${name.toLowerCase()}: ${value}`)
+        const end = encoder.status(out, encoder.begin(out, 0), 200 + at)
+        assert.deepEqual(read(encoder.length(out, encoder.lines(out, end, text), 12_345 * at)), [`:status: ${200 + at}`, ...lines, `content-length: ${12_345 * at}`])
+        const authority = `h${at % 3}.example.org`
+        assert.deepEqual(read(encoder.lines(out, encoder.authority(out, 0, authority), text)), [`:authority: ${authority}`, ...lines])
+        assert.deepEqual(read(encoder.trailers(out, 0, text)), lines)
       }
     })
   }), { seed, numRuns: 400 })
+})
+
+test('white space around a value is no part of it, and octets that are white space elsewhere are', () => {
+  const encoder = new HpackEncoder()
+  const hpack = decoder()
+  for (const name of ['x-any', 'x-request-id', 'cookie']) {
+    for (let twice = 0; twice < 2; twice++) {
+      for (const [written, value] of [[':  \t a b \t', 'a b'], [':a', 'a'], [': \xa0voil\xc3\xa0 ', '\xa0voil\xc3\xa0'], [':', ''], [':  ', '']] as const) {
+        const out = Buffer.alloc(200)
+        const count = hpack.decode(out, 0, encoder.lines(out, encoder.begin(out, 0), `${name}${written}\r\n`))
+        assert.deepEqual(hpack.fields.slice(0, count).map((field) => field.value), [value])
+      }
+    }
+  }
 })
 
 test('a head that was sent before means the same again, whatever was sent in between', (t) => {
