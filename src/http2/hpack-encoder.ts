@@ -1,4 +1,5 @@
 // HPACK's encoder (RFC 7541): header lines, as HTTP/1.1 writes them, in; octets of a block, written in place, out.
+import { trimmed } from '#src/http1/fields.ts'
 import { staticNames, staticIndex } from './static-table.ts'
 
 const INDEXED = 0x80
@@ -244,15 +245,6 @@ class BlockMemory {
 }
 
 const nothing = Buffer.alloc(0)
-
-/** The value between, without the spaces and tabs around it; other octets that JavaScript takes for white space are a part of it. */
-function trimmed(line: string, from: number, to: number): string {
-  while (from < to && isBlank(line.charCodeAt(from))) from++
-  while (to > from && isBlank(line.charCodeAt(to - 1))) to--
-  return line.slice(from, to)
-}
-
-const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
 
 /** A name whose value enters no table, and where it is `hidden` none further on. */
 function writeName(out: Buffer, at: number, name: string, hidden: boolean): number {

@@ -1,6 +1,7 @@
 // Field lines: the strict scan, and the few questions that are asked of a block of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { createClassifier, FieldScanner, fieldValue, listMembers, parseLength, withoutFields } from '#src/http1/fields.ts'
 
 function scan(text: string, max = 10): { readonly pairs: readonly string[]; readonly fault: string } {
@@ -30,6 +31,17 @@ test('values of a field, and a block without some', () => {
   assert.equal(fieldValue(block, 'a'), '1, 3')
   assert.equal(fieldValue(block, 'c'), undefined)
   assert.equal(withoutFields(block, new Set(['a'])), 'Bb: 2\r\n')
+})
+
+test('the value of a field is what a scan of all lines finds', () => {
+  const name = fc.constantFrom('a', 'A', 'ab', 'aB', 'a-b', 'A-B', 'x', 'b')
+  const value = fc.constantFrom('', 'a', 'a: b', 'ab:', ' spaced\t', '\xa0voil\xc3\xa0', '1, 2')
+  fc.assert(fc.property(fc.array(fc.tuple(name, fc.constantFrom(':', ': ', ':\t '), value), { maxLength: 6 }), name, (lines, asked) => {
+    const block = lines.map(([each, colon, said]) => `${each}${colon}${said}\r\n`).join('')
+    const lowerName = asked.toLowerCase()
+    const said = scan(block).pairs.filter((pair) => pair.startsWith(`${lowerName}=`)).map((pair) => pair.slice(lowerName.length + 1))
+    assert.equal(fieldValue(block, lowerName), said.length === 0 ? undefined : said.join(', '))
+  }))
 })
 
 test('lengths are decimal digits that a number can hold', () => {
