@@ -72,7 +72,7 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
     const sink = context.handle(this, head, nothing, 16, 16, end, '')
     if (this.#stream.over || this.#responseBegun) return
     this.#sink = sink
-    if (this.#bodyDone || this.#tunnel !== null) return
+    if (this.#bodyDone || connect) return // who waits for a tunnel need not speak
     this.#receivedBefore = this.#stream.connectionReceived
     context.deadlines.arm(this, context.bodyMs)
   }

@@ -114,6 +114,27 @@ for (const slow of ['client', 'service'] as const) {
   })
 }
 
+test('a client that waits for its tunnel need not say anything: what it asked for may take longer than a pause in a body', async () => {
+  await using slow = await startBackend({
+    async onHead({ headers }, connection) {
+      if (headers.get('upgrade') === undefined) return true
+      await gaveUp // by then the tunnel, which was asked for first, would have been given up too
+      await connection.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      return true
+    },
+  })
+  await using own = await startDataPlane({ workers: 1, settings: (same) => ({ ...change(same), client: { ...same.client, bodyMs: 100 } }) })
+  own.publish([service('slow', [slow.address])])
+  await own.settled()
+  const session = http2.connect(`http://127.0.0.1:${own.port}`)
+  await once(session, 'remoteSettings')
+  const ask = (fields: http2.OutgoingHttpHeaders): http2.ClientHttp2Stream => session.request({ ':authority': 'slow.example.org', ...fields }, { endStream: false }).on('error', () => undefined)
+  const waiting = headOf(ask({ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':path': '/', 'sec-websocket-version': '13' }))
+  const gaveUp = headOf(ask({ ':method': 'POST', ':path': '/' }))
+  assert.deepEqual([(await gaveUp)[':status'], (await waiting)[':status']], [408, 200])
+  session.destroy()
+})
+
 test('what a client says before its tunnel is refused reaches nobody', async () => {
   const stream = open('old', '/no')
   stream.write('GET /smuggled HTTP/1.1\r\nHost: old.example.org\r\n\r\n')
