@@ -16,6 +16,8 @@ export interface DownstreamContext extends WireContext, AheadLimits {
   readonly headMs: number
   readonly bodyMs: number
   readonly keepAliveMs: number
+  /** How long a call of gRPC that has no answer may be silent. */
+  readonly tunnelIdleMs: number
   /** Take nothing new: every response ends its connection. */
   readonly draining: boolean
   readonly handle: RequestHandler

@@ -44,6 +44,9 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
   #earlySize = 0
   /** A call of gRPC, whose client may be silent. */
   #isCall = false
+  /** For how long it has been, as far as that was looked at, and what had come of its body by then. */
+  #silentMs = 0
+  #receivedThen = -1
   #lastSent = 0
   /** On the connection, when the deadline was last looked at. */
   #receivedBefore = 0
@@ -186,14 +189,18 @@ export class RequestStream implements ResponseStream, StreamOwner, Timed {
       if (stream.sendProgress === this.#lastSent) return this.#breakOff('client_write_timeout', 0)
       this.#lastSent = stream.sendProgress
     } else if (this.#bodyDone) return
-    else if (!stream.excused(this.#receivedBefore) && !this.#mayPause) return this.#breakOff('client_body_timeout', 408)
+    else if (!this.#mayPause() && !stream.excused(this.#receivedBefore)) return this.#breakOff('client_body_timeout', 408)
     this.#receivedBefore = stream.connectionReceived
     deadlines.arm(this, bodyMs)
   }
 
-  /** A stream of messages, where silence is nothing wrong; what the endpoint says of it has a limit of its own. */
-  get #mayPause(): boolean {
-    return this.#length < 0 && (this.#isCall || this.#responseBegun)
+  /** Another `bodyMs` of silence: nothing wrong in a stream of messages. Once it is answered the endpoint's silence has a limit; until then its client's has, who may be no more. */
+  #mayPause(): boolean {
+    if (this.#length >= 0 || this.#responseBegun || !this.#isCall) return this.#length < 0 && this.#responseBegun
+    const { bodyMs, tunnelIdleMs } = this.#connection.context
+    this.#silentMs = this.#received === this.#receivedThen ? this.#silentMs + bodyMs : bodyMs
+    this.#receivedThen = this.#received
+    return this.#silentMs < tunnelIdleMs
   }
 
   /** The client stops in the middle of its body, or of reading ours. */

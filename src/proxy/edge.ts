@@ -23,8 +23,8 @@ export interface EdgeOptions {
 }
 
 /** The part of a connection's context that a reload changes. */
-const clientTerms = ({ client, limits, via }: DataPlaneSettings): Pick<DownstreamContext, 'headMs' | 'bodyMs' | 'keepAliveMs' | 'headBytes' | 'limits'> =>
-  ({ ...client, headBytes: limits.headBytes, limits: { headers: limits.headers, via } })
+const clientTerms = ({ client, tunnel, limits, via }: DataPlaneSettings): Pick<DownstreamContext, 'headMs' | 'bodyMs' | 'keepAliveMs' | 'tunnelIdleMs' | 'headBytes' | 'limits'> =>
+  ({ ...client, tunnelIdleMs: tunnel.idleMs, headBytes: limits.headBytes, limits: { headers: limits.headers, via } })
 
 const termsOf = (settings: ListenerSettings, { tls }: DataPlaneSettings): ListenerTerms =>
   ({ settings, balancers: settings.proxyProtocol.length === 0 ? null : blockList(settings.proxyProtocol), handshakeMs: tls.handshakeMs })

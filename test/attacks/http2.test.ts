@@ -16,6 +16,7 @@ let silent: Backend
 let bystander: http2.ClientHttp2Session
 const change = (same: DataPlaneSettings): DataPlaneSettings => ({
   ...same, listeners: same.listeners.map((each) => ({ ...each, h2c: true })), client: { headMs: 400, bodyMs: 400, keepAliveMs: 60_000 },
+  tunnel: { ...same.tunnel, idleMs: 1200 },
 })
 
 before(async () => {
@@ -156,6 +157,23 @@ suite('slowness', () => {
     assert.equal(client.heads.get(1), undefined, 'after three times its deadline')
     await client.over(1)
     assert.equal(client.heads.get(1)?.[0]?.[':status'], '408')
+  })
+
+  test('a call of gRPC may be silent for longer than a body, but not for ever: whoever is no more sends no reset', async () => {
+    await using client = await connectHttp2(plane.port)
+    const call = post('/shop.Cart/Watch', 'silent.example.org', ['content-type', 'application/grpc'])
+    client.send(frame('HEADERS', 4, 1, call), frame('HEADERS', 4, 3, call))
+    const begun = performance.now()
+    for (let piece = 1; piece <= 3; piece++) {
+      await until(() => performance.now() >= begun + piece * 700, { what: 'a part of the time that it may be silent' })
+      client.send(frame('DATA', 0, 3, Buffer.alloc(20)))
+    }
+    await client.over(1)
+    assert.equal(client.heads.get(1)?.[0]?.[':status'], '408')
+    assert.equal(client.heads.get(3), undefined, 'one that says something now and then')
+    await client.over(3)
+    assert.equal(client.heads.get(3)?.[0]?.[':status'], '408')
+    await until(async () => await gauge('serai_exchanges') === 0, { what: 'nothing left of them' })
   })
 
   test('a peer that asks and does not read is cut off, whatever we owe it', async () => {
