@@ -1,6 +1,5 @@
 // One request and its response: route, pick, attempt, forward, account. The life of a request (DESIGN section 3) in code.
 import type { Timed } from '#src/io/deadlines.ts'
-import { CHUNKED } from '#src/http1/body.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseHead } from '#src/http1/response-head.ts'
 import type { ClientGone, Instead, RequestSink, ResponseStream } from '#src/downstream/stream.ts'
@@ -25,7 +24,7 @@ import { isIdempotent, mayRetry } from './retry.ts'
 import { requestLines, requestText } from './request-text.ts'
 import { countAttempt, type CompiledRoute } from './route.ts'
 import { isConnect, Tunnel } from './tunnel.ts'
-import { Upload } from './upload.ts'
+import { bodyFraming, SMALL, Upload } from './upload.ts'
 
 export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed, ExchangeFacts {
   deadline = 0
@@ -118,14 +117,15 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
     const added = peer.tls === null ? forwarded : forwarded + peer.tls.subjectField
     const { http2 } = route.service
     this.#text = http2 ? requestLines(this.head, added) : requestText(head, path, added, this.#upgrade)
-    if (head.contentLength !== 0) {
-      this.#upload = new Upload(this.stream.source, http2 ? 'frames' : head.contentLength === CHUNKED ? 'chunks' : 'length', plane.buffers)
-      this.requestBody(bytes, from, to, end, trailers)
-      if (this.#over) return
-    }
+    if (head.contentLength !== 0) this.#upload = new Upload(this.stream.source, bodyFraming(head, http2), plane.buffers)
+    // A small beginning of the body goes with the head in one write; a large one need not be copied where there is a connection at once.
+    const large = to - from >= SMALL && this.#base64 === null
+    if (head.contentLength !== 0 && !large) this.requestBody(bytes, from, to, end, trailers)
+    if (this.#over) return
     route.service.budget.deposit()
     // 4. An endpoint, and if need be another.
     this.#attempt(route)
+    if (large) this.requestBody(bytes, from, to, end, trailers)
   }
 
   requestBody(bytes: Buffer, from: number, to: number, end: boolean, trailers: string): void {

@@ -1,5 +1,7 @@
 // A request body on its way up: kept while it cannot be sent and as long as the request may be repeated, else passed on.
+import { CHUNKED } from '#src/http1/body.ts'
 import { frameChunk, lastChunk } from '#src/http1/chunked.ts'
+import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
 import type { Source } from '#src/io/wire.ts'
 import type { UpstreamStream } from '#src/upstream/stream.ts'
@@ -7,10 +9,12 @@ import type { UpstreamStream } from '#src/upstream/stream.ts'
 /** What is kept of a request body, for a repeat or until there is a connection. */
 export const REPLAY_BYTES = 64 * 1024
 /** Below this, one latin1 string is cheaper to write than a copied buffer (bench/README.md). */
-const SMALL = 4096
+export const SMALL = 4096
 
 /** How the upstream is told where the body ends: HTTP/1.1 by chunks or a length, HTTP/2 by its frames. */
 export type BodyFraming = 'chunks' | 'length' | 'frames'
+
+export const bodyFraming = ({ contentLength }: RequestHead, http2: boolean): BodyFraming => (http2 ? 'frames' : contentLength === CHUNKED ? 'chunks' : 'length')
 
 export class Upload {
   /** Octets of the body, without their framing. */
