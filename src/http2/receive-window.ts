@@ -1,4 +1,5 @@
 // What a peer may send on all streams of a connection together: given back as octets are used, and lent while they are not (RFC 9113 section 6.9).
+import { Roster, type Member } from '#src/io/roster.ts'
 
 /** Octets that a peer may have on their way to us, or with us and not used yet, where nothing is lent to it. */
 export const CONNECTION_WINDOW = 1024 * 1024
@@ -13,6 +14,9 @@ const STEP = CONNECTION_WINDOW / 4
  */
 export class WindowLoans {
   #left: number
+  /** They were lent less than they need. */
+  readonly #short = new Roster<ReceiveWindow>()
+  #turn = 0
 
   /** `most` octets; infinity, where nothing but the streams' windows has to bound what they keep. */
   constructor(most: number) {
@@ -29,9 +33,22 @@ export class WindowLoans {
   repay(size: number): void {
     this.#left += size
   }
+
+  /** Whether this window is `short`: then it is offered what comes back. */
+  note(window: ReceiveWindow, short: boolean): void {
+    if (short === window.place >= 0) return
+    if (short) this.#short.add(window)
+    else this.#short.delete(window)
+  }
+
+  /** Those that are short get what has come back, each in its turn. */
+  offer(): void {
+    for (let window; this.#left > 0 && (window = this.#short.inTurn(this.#turn++)) !== undefined; ) window.refill()
+  }
 }
 
-export class ReceiveWindow {
+export class ReceiveWindow implements Member {
+  place = -1
   readonly #loans: WindowLoans
   readonly #update: (increment: number) => void
   /** What the peer may still send. */
@@ -63,19 +80,24 @@ export class ReceiveWindow {
   /** Octets were used: what was lent for them is free again, or the peer may send as many more. */
   give(size: number): void {
     const repaid = Math.min(this.#lent, size)
-    if (repaid > 0) this.#repay(repaid)
     this.#owed += size - repaid
+    this.#repay(repaid)
     this.refill()
+    if (repaid > 0) this.#loans.offer()
   }
 
   /** Lends what the peer is short of, as far as there is something to lend, and gives what is owed. */
   refill(): void {
     if (this.#over) return
+    let missing = 0
     if (this.#left + this.#owed < LOW) {
-      const loan = this.#loans.lend(CONNECTION_WINDOW - this.#left - this.#owed)
+      missing = CONNECTION_WINDOW - this.#left - this.#owed
+      const loan = this.#loans.lend(missing)
       this.#lent += loan
       this.#owed += loan
+      missing -= loan
     }
+    this.#loans.note(this, missing > 0)
     // Near its end in any steps: a whole one may never come together while other octets wait.
     if (this.#owed < STEP && this.#owed <= this.#left) return
     this.#left += this.#owed
@@ -86,7 +108,9 @@ export class ReceiveWindow {
   /** Nothing more comes. */
   end(): void {
     this.#over = true
+    this.#loans.note(this, false)
     this.#repay(this.#lent)
+    this.#loans.offer()
   }
 
   #repay(size: number): void {

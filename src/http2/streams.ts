@@ -50,7 +50,6 @@ export class Streams implements StreamHost {
   /** A stream of this id is open from now on. */
   add(id: number, owner: StreamOwner): Stream {
     this.lastId = id
-    this.#window.refill() // nothing may have been left to lend when it ran out
     const stream = new Stream(this, id, this.#initialWindow, owner)
     this.open.add(stream)
     return stream

@@ -36,6 +36,11 @@ export class Roster<M extends Member> {
     return true
   }
 
+  /** One of them: as `turn` grows, each in its turn. Undefined: there is none. */
+  inTurn(turn: number): M | undefined {
+    return this.#members[turn % this.#members.length]
+  }
+
   /** Who is a member now, whatever becomes of them meanwhile. */
   all(): M[] {
     return [...this.#members]

@@ -19,7 +19,7 @@ class Peer {
 
   constructor(bench: Bench) {
     this.bench = bench
-    this.#hear()
+    this.hear()
   }
 
   /** A server's: opens a stream, which does not use what comes if it is `held`. */
@@ -28,7 +28,7 @@ class Peer {
     this.#next += 2
     this.bench.feed(frame('HEADERS', 4, id, post()))
     if (held) this.bench.session.streams.open.get(id)!.hold()
-    this.#hear()
+    this.hear()
     return id
   }
 
@@ -40,12 +40,13 @@ class Peer {
       this.bench.feed(frame('DATA', 0, id, Buffer.alloc(piece)))
       this.window -= piece
       sent += piece
-      this.#hear()
+      this.hear()
     }
     return sent
   }
 
-  #hear(): void {
+  /** Takes note of the windows that it was given. */
+  hear(): void {
     const raw = this.bench.raw()
     const from = raw.subarray(0, PREFACE.length).toString() === PREFACE ? PREFACE.length : 0
     for (const each of readFrames(raw.subarray(from)).frames) if (each.type === type.WINDOW_UPDATE && each.id === 0) this.window += each.payload.readUInt32BE(0)
@@ -89,10 +90,32 @@ test('clients share what is lent: beyond it a connection has its own window, and
   for (const id of [1, 3, 5]) open.get(id)!.unhold()
   assert.ok(one.send(one.open(false), 2 * MIB) === 2 * MIB, 'what is used gives room')
   one.bench.session.end(0)
-  assert.equal(stall(two), 3 * MIB, 'the next request is lent what the other has given back')
+  assert.equal(stall(two), 3 * MIB, 'what the other has given back')
   two.bench.session.end(0)
   assert.equal(loans.lend(4 * MIB), 3 * MIB, 'all of it has come back')
 })
+
+for (const ends of ['is used', 'ends'] as const) {
+  test(`what a connection was lent too little of it gets as soon as something of another's ${ends}, without asking for it`, () => {
+    const loans = new WindowLoans(2 * MIB)
+    const [rich, ...poor] = [client(loans), client(loans), client(loans)]
+    while (rich.send(rich.open(true), STREAM_WINDOW) > 0);
+    const moving = poor.map((peer) => {
+      const id = peer.open(false)
+      while (peer.send(peer.open(true), STREAM_WINDOW) > 0);
+      return id
+    })
+    assert.deepEqual([loans.lend(1), ...poor.map(({ window }) => window)], [0, 0, 0])
+    if (ends === 'ends') rich.bench.session.end(0)
+    else for (const stream of rich.bench.session.streams.open.all()) stream.unhold()
+    for (const [at, peer] of poor.entries()) {
+      peer.hear()
+      assert.equal(peer.send(moving[at]!, 4 * MIB), 4 * MIB, 'an upload that is taken moves on')
+    }
+    for (const peer of [rich, ...poor]) peer.bench.session.end(0)
+    assert.equal(loans.lend(3 * MIB), 2 * MIB)
+  })
+}
 
 test('a connection whose window is nearly used up moves on with what is left of it', () => {
   for (let stalled = 1; stalled < 16; stalled++) {
@@ -132,6 +155,9 @@ test('whatever comes, is used and ends: a peer never has more than its window, t
       }
       assert.ok(peer.left >= 0 && peer.left <= CONNECTION_WINDOW)
       assert.ok(peer.over || peer.left > 0 || peer.unused >= CONNECTION_WINDOW, 'who has used enough may send')
+      const spare = loans.lend(1)
+      loans.repay(spare)
+      assert.ok(spare === 0 || all.every((each) => each.over || each.left > 0), 'nobody has to stop while something is left to lend')
       assert.ok(all.reduce((sum, each) => sum + (each.over ? 0 : Math.max(0, each.unused + each.left - CONNECTION_WINDOW)), 0) <= MOST)
     }
     for (const each of all) if (!each.over) each.window.end()
