@@ -1,4 +1,5 @@
 // One stream of a connection, either role: its windows, what waits for a window, and how it ends (RFC 9113 section 5).
+import type { Member, Roster } from '#src/io/roster.ts'
 import type { Source, Wire } from '#src/io/wire.ts'
 import type { Field } from './field.ts'
 import { DEFAULT_PRIORITY, type Priority } from './priority.ts'
@@ -23,7 +24,9 @@ export interface StreamHost {
   /** What we may still send on all streams together. */
   sendWindow: number
   /** Streams whose octets wait. */
-  readonly blocked: Set<Stream>
+  readonly blocked: Roster<Stream>
+  /** It is one of them from now on, the last if it was not. */
+  block(stream: Stream): void
   /** Octets of bodies that went, and came, on all streams so far. */
   readonly sent: number
   readonly received: number
@@ -52,7 +55,7 @@ const BUSY = 16_384
 /** Octets that a stream sends before another of its kind gets its turn. */
 const TURN = 16_384
 
-export class Stream implements Source {
+export class Stream implements Source, Member {
   readonly id: number
   owner: StreamOwner
   /** What we may still send, and the peer. */
@@ -66,6 +69,9 @@ export class Stream implements Source {
   over = false
   /** Behind it at its place. Written by `StreamTable` alone. */
   next: Stream | null = null
+  /** Among those that are blocked, and its turn there. Written by `Streams` alone. */
+  place = -1
+  turn = 0
   priority: Priority = DEFAULT_PRIORITY
   /** Octets of body sent so far. */
   sent = 0
@@ -194,7 +200,7 @@ export class Stream implements Source {
       this.#wait(bytes, rest, to)
       this.#waitingEnd = end
       this.#trailers = trailers
-      this.#host.blocked.add(this)
+      this.#host.block(this)
       if (!end) this.#holdSource(source)
     } else if (end) this.#end(trailers)
     if (end) this.#releaseSource() // the body is over: who sent it may go on with the next

@@ -1,4 +1,5 @@
 // The streams of one connection: which are open, which ended lately and how, and the windows that they share (RFC 9113 sections 5.1, 5.2).
+import { Roster } from '#src/io/roster.ts'
 import { STREAM_CLOSED } from './error-code.ts'
 import { DEFAULT_WINDOW, MAX_WINDOW } from './frame.ts'
 import type { FrameWriter } from './frame-writer.ts'
@@ -26,7 +27,7 @@ export class Streams implements StreamHost {
   /** Octets of DATA that the peer has sent so far, on all streams. */
   received = 0
   readonly open = new StreamTable()
-  readonly blocked = new Set<Stream>()
+  readonly blocked = new Roster<Stream>()
   sendWindow = DEFAULT_WINDOW
   sent = 0
   /** The last that was opened, by whoever opens them. */
@@ -39,6 +40,8 @@ export class Streams implements StreamHost {
   readonly #cut = new RecentStreams()
   #initialWindow = DEFAULT_WINDOW
   readonly #window: ReceiveWindow
+  /** Counts those that were blocked. */
+  #turns = 0
   #over = false
 
   constructor(options: StreamsOptions) {
@@ -122,10 +125,10 @@ export class Streams implements StreamHost {
     const { blocked } = this
     if (blocked.size === 0 || this.#over) return
     if (blocked.size === 1) {
-      for (const stream of blocked) stream.resume(Number.POSITIVE_INFINITY)
+      blocked.inTurn(0)!.resume(Number.POSITIVE_INFINITY)
       return
     }
-    const order = [...blocked].sort((a, b) => urgencyOf(a.priority) - urgencyOf(b.priority))
+    const order = blocked.all().sort((a, b) => urgencyOf(a.priority) - urgencyOf(b.priority) || a.turn - b.turn)
     for (let from = 0; from < order.length && this.sendWindow > 0; ) {
       let to = from + 1
       while (to < order.length && urgencyOf(order[to]!.priority) === urgencyOf(order[from]!.priority)) to++
@@ -144,6 +147,12 @@ export class Streams implements StreamHost {
   }
 
   // ── what a stream asks ──
+
+  block(stream: Stream): void {
+    if (stream.place >= 0) return
+    stream.turn = this.#turns++
+    this.blocked.add(stream)
+  }
 
   writeData(id: number, bytes: Buffer, from: number, to: number, end: boolean, cut: boolean): boolean {
     if (!this.#writer.data(id, bytes, from, to, end)) return false
@@ -188,7 +197,7 @@ export class Streams implements StreamHost {
 
   #remove(stream: Stream): void {
     this.open.delete(stream)
-    if (stream.blocked) this.blocked.delete(stream)
+    if (stream.place >= 0) this.blocked.delete(stream)
     stream.drop()
     if (this.open.size === 0 && !this.#over) this.#options.emptied()
   }

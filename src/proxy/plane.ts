@@ -8,6 +8,7 @@ import type { Peer } from '#src/downstream/stream.ts'
 import type { Deadlines } from '#src/io/deadlines.ts'
 import type { Outboxes } from '#src/io/outbox.ts'
 import type { ReadBuffers } from '#src/io/read-buffer.ts'
+import { Roster } from '#src/io/roster.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import { fieldValue } from '#src/http1/fields.ts'
 import { accessLine, type AccessRecord } from '#src/observe/access-record.ts'
@@ -59,7 +60,7 @@ export class Plane implements TunnelHost {
   readonly deadlines: Deadlines
   readonly buffers: ReadBuffers
   readonly outboxes: Outboxes
-  readonly tunnels = new Set<Tunnel>()
+  readonly tunnels = new Roster<Tunnel>()
   /** Exchanges that wait for the next table. */
   readonly held = new HeldExchanges()
   readonly identities: Identities
@@ -210,11 +211,12 @@ export class Plane implements TunnelHost {
 
   /** Only after the swap: until then requests still go there. */
   #retireUnused(): void {
+    const tunnels = this.tunnels.all()
     for (const endpoint of this.#unused) {
       if (endpoint.references > 0) continue
       this.#endpoints.delete(endpoint.key)
       this.poolOf(endpoint).retire()
-      for (const tunnel of this.tunnels) if (tunnel.endpoint === endpoint) tunnel.endpointRemoved()
+      for (const tunnel of tunnels) if (tunnel.endpoint === endpoint) tunnel.endpointRemoved()
     }
     this.#unused.clear()
   }

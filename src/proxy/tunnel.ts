@@ -1,6 +1,7 @@
 // A connection after 101: octets both ways, half-close passed on, idle for a bounded time.
 import type { ResponseHead } from '#src/http1/response-head.ts'
 import type { Deadlines, Timed } from '#src/io/deadlines.ts'
+import type { Member, Roster } from '#src/io/roster.ts'
 import type { RequestHead } from '#src/http1/request-head.ts'
 import type { ResponseStream, TunnelSink } from '#src/downstream/stream.ts'
 import type { UpstreamStream, UpstreamTunnelSink } from '#src/upstream/stream.ts'
@@ -10,13 +11,14 @@ import type { Endpoint } from '#src/upstream/endpoint.ts'
 export interface TunnelHost {
   readonly deadlines: Pick<Deadlines, 'arm' | 'remove'>
   readonly settings: { readonly tunnel: { readonly idleMs: number; readonly afterRemovalMs: number } }
-  readonly tunnels: Set<Tunnel>
+  readonly tunnels: Roster<Tunnel>
 }
 
-export class Tunnel implements Timed {
+export class Tunnel implements Timed, Member {
   deadline = 0
   bucketTick = 0
   bucketPlace = 0
+  place = -1
   bytesUp = 0
   bytesDown = 0
   readonly endpoint: Endpoint

@@ -1,4 +1,4 @@
-// What long-lived parts keep of the many that come and go: a roster, the table of a connection's streams, the wheel of deadlines.
+// What long-lived parts keep of the many that come and go: a roster, the streams of a connection, the wheel of deadlines.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import v8 from 'node:v8'
@@ -7,7 +7,8 @@ import fc from 'fast-check'
 import { Deadlines, type Timed } from '#src/io/deadlines.ts'
 import { Roster, type Member } from '#src/io/roster.ts'
 import { StreamTable } from '#src/http2/stream-table.ts'
-import type { Stream } from '#src/http2/stream.ts'
+import { nobody, type Stream } from '#src/http2/stream.ts'
+import { settings, startSession } from '#test/support/http2-frames.ts'
 
 const streamOf = (id: number): Stream => ({ id, next: null }) as unknown as Stream
 
@@ -64,6 +65,9 @@ const wheel = new Deadlines(0)
 const roster = new Roster<Member>()
 const table = new StreamTable()
 const set = new Set<object>()
+const { feed, session } = startSession('client')
+feed(settings([4, 0])) // no window: whatever is sent has to wait
+const octets = Buffer.alloc(10)
 
 describe('what has left is gone with the next small collection, however old the keeper is', () => {
   const kept = {
@@ -71,6 +75,9 @@ describe('what has left is gone with the next small collection, however old the 
     table: (): Promise<number> => stillThere<Stream>({ make: (number) => streamOf(2 * number + 1), enter: (stream) => table.add(stream), leave: (stream) => table.delete(stream) }),
     wheel: (): Promise<number> => stillThere<Timed>({
       make: () => ({ deadline: 0, bucketTick: 0, bucketPlace: 0, expired: () => undefined }), enter: (timed) => wheel.arm(timed, 30_000), leave: (timed) => wheel.remove(timed),
+    }),
+    'streams that wait for a window': (): Promise<number> => stillThere<Stream>({
+      make: () => session.open({ ...nobody }), enter: (stream) => stream.send(octets, 0, 10, false, '', stream), leave: (stream) => stream.reset(8),
     }),
   }
   for (const [name, measure] of Object.entries(kept)) {
