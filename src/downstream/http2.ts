@@ -163,9 +163,9 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
     const idle = session.streams.open.size === 0
     if (!idle) this.#idleSince = 0
     else if (this.#idleSince === 0) this.#idleSince = deadlines.now
-    if (inHead) return
+    if (inHead || this.#outbox.busy) return // what is being written has a deadline of its own, also when nothing else is left
     if (idle) deadlines.arm(this, Math.max(0, this.#idleSince + context.keepAliveMs - deadlines.now))
-    else if (!this.#outbox.busy) deadlines.disarm(this)
+    else deadlines.disarm(this)
   }
 
   expired(): void {
