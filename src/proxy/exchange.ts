@@ -364,12 +364,12 @@ export class Exchange implements RequestSink, ResponseSink, Waiter, Held, Timed,
 
   #cancelUpstream(): void {
     const connection = this.#connection ?? this.#opening
-    this.#connection = null
-    this.#opening = null
+    const agreeing = this.#upgrade !== '' && this.#connection !== null // its 101 may be on its way, and FIN would be the end of a tunnel
+    this.#connection = this.#opening = null
     this.#stopWaiting()
     if (connection === null) return
     countAttempt(this.route, 'aborted')
-    connection.cancel()
+    connection.cancel(agreeing)
   }
 
   /** It is not asked again for this request while another is left. */

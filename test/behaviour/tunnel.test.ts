@@ -108,6 +108,18 @@ test('a reset on one side is a reset on the other, and says so in the log', asyn
   assert.equal((await recordOf('reset2.test'))['reason'], 'client_abort')
 })
 
+test('a client that goes away before the 101 is a reset for the backend, which may have agreed already', async () => {
+  const asked = Promise.withResolvers<BackendConnection>()
+  await using backend = await startBackend({ record: false, onHead: (_, connection) => { asked.resolve(connection); return true } })
+  await serve('early.test', backend)
+  await using client = await connect(serai.port, { record: false })
+  client.get('/chat', 'early.test', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13')
+  const connection = await asked.promise
+  client.reset()
+  assert.equal(await connection.closed, 'reset')
+  assert.equal((await recordOf('early.test'))['reason'], 'client_abort')
+})
+
 test('a reset after a half-close leaves nothing open', async () => {
   const connections: BackendConnection[] = []
   await using backend = await startBackend(upgrading((connection) => connections.push(connection)))
