@@ -24,8 +24,9 @@ export interface AttemptHome {
   readonly why: string
   /** It ended because the endpoint broke the protocol's rules. */
   readonly malformed: boolean
-  /** It has answered requests, and nothing has come since this time (worker's clock, coarse). */
+  /** Requests that it has answered. */
   readonly served: number
+  /** How often something has come. */
   readonly lastRead: number
   /** A response did not come in time: is anybody there? */
   suspect(): void
@@ -191,7 +192,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
       this.#sink?.informational(head)
       return
     }
-    if (request.upgrade !== '' && head.status < 300) return this.#openTunnel(head, request)
+    if (request.upgrade !== '' && head.status < 300) return this.#openTunnel(head, request, end)
     this.#length = head.announcedLength !== '' ? 0 : head.contentLength
     this.#phase = 'body'
     // Whatever follows, the client knows by then that there is no more.
@@ -200,12 +201,13 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
     this.#sink?.responseHead(head, nothing, 16, 16, false, '')
   }
 
-  /** As HTTP/1.1 would say it. */
-  #openTunnel(head: ResponseHead, request: UpstreamRequest): void {
+  /** As HTTP/1.1 would say it. `end`: nothing comes through it. */
+  #openTunnel(head: ResponseHead, request: UpstreamRequest, end: boolean): void {
     this.#phase = 'tunnel'
     const key = fieldValue(request.text, 'sec-websocket-key')
     const accept = key === undefined ? '' : `Sec-WebSocket-Accept: ${acceptOf(key)}\r\n`
     this.#sink?.responseHead({ ...head, status: 101, upgrade: request.upgrade, fields: accept + head.fields }, nothing, 16, 16, false, '')
+    if (end) this.#tunnel?.end()
   }
 
   #readTrailers(fields: readonly Field[], count: number, end: boolean): void {

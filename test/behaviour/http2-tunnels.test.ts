@@ -8,6 +8,8 @@ import type { DataPlaneSettings } from '#src/snapshot.ts'
 import { startBackend, type Backend } from '#test/support/backend.ts'
 import { connect } from '#test/support/client.ts'
 import { service, startDataPlane, type DataPlane } from '#test/support/data-plane.ts'
+import { startFrameService } from '#test/support/frame-service.ts'
+import { block, frame, settings } from '#test/support/http2-frames.ts'
 import { DEADLINE_MS, until, within } from '#test/support/until.ts'
 
 let plane: DataPlane
@@ -91,6 +93,27 @@ for (const host of ['old', 'own']) {
     assert.ok(Buffer.concat(parts).equals(sent))
   })
 }
+
+test('a service that ends its side with its head has agreed all the same: the client hears of the end, and says what it has to say', async () => {
+  let heard = ''
+  await using mute = await startFrameService((id, socket) => {
+    socket.on('data', (octets: Buffer) => { heard += octets.toString('latin1') })
+    socket.write(frame('HEADERS', 5, id, block([[':status', '200']])))
+  }, (socket) => void socket.write(settings([8, 1])))
+  await using plane = await startDataPlane({ workers: 1, settings: change })
+  plane.publish([service('mute', [mute.address], { scheme: 'h2c' })])
+  await plane.settled()
+  const session = http2.connect(`http://127.0.0.1:${plane.port}`)
+  await once(session, 'remoteSettings')
+  const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':path': '/', ':authority': 'mute.example.org' }, { endStream: false })
+  assert.equal((await headOf(stream))[':status'], 200)
+  stream.resume()
+  await within(once(stream, 'end'), DEADLINE_MS, () => 'the end of what the service says')
+  stream.end('said all the same')
+  await until(() => heard.includes('said all the same'), { what: 'what the client says' })
+  await until(async () => /^serai_tunnels 0/m.test(await plane.metrics()), { what: 'no tunnel left' })
+  session.destroy()
+})
 
 for (const slow of ['client', 'service'] as const) {
   test(`an orderly end of both sides waits for a ${slow} that has not read all yet`, async () => {
