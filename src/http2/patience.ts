@@ -41,3 +41,6 @@ export const withResets = (now: () => number): Patience => new Patience(250, 25,
 
 /** With DATA that is more frame than payload: typing and empty messages of gRPC are that too, so it takes many. */
 export const withTinyData = (now: () => number): Patience => new Patience(100_000, 20_000, now)
+
+/** Of services with the streams that we reset: well below what the strictest of the usual servers bears of a connection (Netty: 200 in 30 s). */
+export const ofServices = (now: () => number): Patience => new Patience(60, 1, now)

@@ -5,6 +5,7 @@ import type { Deadlines, Timed } from '#src/io/deadlines.ts'
 import { Wire, type Dial, type WireOwner } from '#src/io/wire.ts'
 import { CANCEL, errorName, REFUSED_STREAM } from '#src/http2/error-code.ts'
 import { kindOfResponseField, responseFields } from '#src/http2/response-fields.ts'
+import { ofServices, type Patience } from '#src/http2/patience.ts'
 import { WindowLoans } from '#src/http2/receive-window.ts'
 import { Session, type SessionOwner } from '#src/http2/session.ts'
 import { ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE } from '#src/http2/settings.ts'
@@ -58,6 +59,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   #limit: number
   /** Attempts that ended since it last refused one or was given more. */
   #since = 0
+  readonly #patience: Patience
   #wired = false
   #leaving = false
   #gone = false
@@ -69,6 +71,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
     this.#home = home
     this.serverName = serverName
     this.#limit = expected
+    this.#patience = ofServices(() => context.deadlines.now)
     this.scheme = dial.ready === 'secureConnect' ? 'https' : 'http'
     context.opened()
     context.deadlines.arm(this, context.connectMs)
@@ -115,6 +118,11 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   refused(): void {
     this.#limit = Math.max(1, this.#attempts.size - 1)
     this.#since = 0
+  }
+
+  /** Servers end a connection of too many resets, and with it what strangers have asked there: a fresh one takes its place before that. */
+  hasReset(): void {
+    if (!this.#patience.spend(1)) this.retire()
   }
 
   left(attempt: Http2Attempt): void {

@@ -32,6 +32,8 @@ export interface AttemptHome {
   suspect(): void
   /** The endpoint refused a stream: it has no room for so many. */
   refused(): void
+  /** A stream of it was reset by us. */
+  hasReset(): void
   /** Another stream has its place now. */
   left(attempt: Http2Attempt): void
 }
@@ -171,7 +173,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
     this.#sink = null
     this.#tunnel = null
     this.#leave()
-    this.#stream?.reset(CANCEL)
+    this.#reset(CANCEL)
   }
 
   // ── what comes ──
@@ -293,12 +295,12 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
 
   #late(kind: 'head timeout' | 'body timeout', detail: string): void {
     this.#home.suspect()
-    this.#stream?.reset(CANCEL)
+    this.#reset(CANCEL)
     this.#fail({ kind, detail })
   }
 
   #malformed(detail: string): void {
-    this.#stream?.reset(PROTOCOL_ERROR)
+    this.#reset(PROTOCOL_ERROR)
     this.#fail({ kind: 'malformed', of: 'answer', detail })
   }
 
@@ -308,8 +310,15 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
     const stream = this.#stream
     this.#sink = null
     this.#leave()
-    if (stream !== null && !stream.over && !stream.localClosed) stream.reset(NO_ERROR)
+    if (stream?.localClosed === false) this.#reset(NO_ERROR)
     return sink
+  }
+
+  #reset(code: number): void {
+    const stream = this.#stream
+    if (stream === null || stream.over) return
+    stream.reset(code)
+    this.#home.hasReset()
   }
 
   #fail(failure: UpstreamFailure): void {
