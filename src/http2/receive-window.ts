@@ -43,7 +43,7 @@ export class WindowLoans {
 
   /** Those that are short get what has come back, each in its turn. */
   offer(): void {
-    for (let window; this.#left > 0 && (window = this.#short.inTurn(this.#turn++)) !== undefined; ) window.refill()
+    while (this.#left > 0 && this.#short.size > 0) this.#short.inTurn(this.#turn++).refill()
   }
 }
 

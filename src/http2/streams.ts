@@ -125,7 +125,7 @@ export class Streams implements StreamHost {
     const { blocked } = this
     if (blocked.size === 0 || this.#over) return
     if (blocked.size === 1) {
-      blocked.inTurn(0)!.resume(Number.POSITIVE_INFINITY)
+      blocked.inTurn(0).resume(Number.POSITIVE_INFINITY)
       return
     }
     const order = blocked.all().sort((a, b) => urgencyOf(a.priority) - urgencyOf(b.priority) || a.turn - b.turn)

@@ -36,9 +36,9 @@ export class Roster<M extends Member> {
     return true
   }
 
-  /** One of them: as `turn` grows, each in its turn. Undefined: there is none. */
-  inTurn(turn: number): M | undefined {
-    return this.#members[turn % this.#members.length]
+  /** One of them, where there are any: as `turn` grows, each in its turn. */
+  inTurn(turn: number): M {
+    return this.#members[turn % this.#members.length]!
   }
 
   /** Who is a member now, whatever becomes of them meanwhile. */
