@@ -48,7 +48,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
   why = ''
   malformed = false
   served = 0
-  lastRead = 0
+  reads = 0
   readonly #context: ConnectionContext
   readonly #home: Http2Home
   readonly #wire: Wire
@@ -175,7 +175,7 @@ export class Http2Connection implements AttemptHome, WireOwner, SessionOwner, Ti
 
   onRead(bytes: Buffer, from: number, to: number): void {
     if (this.#gone) return
-    if (this.lastRead++ === 0 && !mayBeginHttp2(bytes[from]!)) return this.#close(otherProtocol(bytes, from, to))
+    if (this.reads++ === 0 && !mayBeginHttp2(bytes[from]!)) return this.#close(otherProtocol(bytes, from, to))
     this.session.read(bytes, from, to)
   }
 

@@ -27,7 +27,7 @@ export interface AttemptHome {
   /** Requests that it has answered. */
   readonly served: number
   /** How often something has come. */
-  readonly lastRead: number
+  readonly reads: number
   /** A response did not come in time: is anybody there? */
   suspect(): void
   /** The endpoint refused a stream: it has no room for so many. */
@@ -59,7 +59,7 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
   #stream: Stream | null = null
   #request: UpstreamRequest | null = null
   #phase: Phase = 'new'
-  #begunAt = 0
+  #readsBefore = 0
   #informational = 0
   /** Octets of the body that were announced; below 0: it ends when it ends. */
   #length = -1
@@ -104,19 +104,19 @@ export class Http2Attempt implements UpstreamStream, StreamOwner, Timed, Member 
 
   /** The connection is no more, or did not come about. */
   lost(): void {
-    const { ready, why, malformed, served, lastRead } = this.#home
+    const { ready, why, malformed, served, reads } = this.#home
     if (!ready) this.#fail({ kind: 'connect', detail: why })
     else if (this.#phase === 'new') this.#fail({ kind: 'reset', detail: why, stale: true, untaken: true })
     else if (malformed) this.#fail({ kind: 'malformed', of: 'connection', detail: why })
     // It was there already, and nothing has come since the request went: it may have been dead for long.
-    else this.#fail({ kind: 'reset', detail: why, stale: served > 0 && this.#phase === 'head' && lastRead === this.#begunAt, untaken: false })
+    else this.#fail({ kind: 'reset', detail: why, stale: served > 0 && this.#phase === 'head' && reads === this.#readsBefore, untaken: false })
   }
 
   begin(sink: ResponseSink, request: UpstreamRequest): void {
-    const { deadlines, lastRead } = this.#home
+    const { deadlines, reads } = this.#home
     this.#sink = sink
     this.#request = request
-    this.#begunAt = lastRead
+    this.#readsBefore = reads
     this.#phase = 'head'
     deadlines.arm(this, request.whole ? request.headTimeoutMs : request.bodyTimeoutMs)
     this.#open(request)
