@@ -35,7 +35,7 @@ export class DataFrames implements DataSink {
   readonly #streams: Streams
   readonly #tolerance: Tolerance
   readonly #server: boolean
-  // The frame that is being read.
+  // The frame that is being read; null behind its last piece, for a connection that is idle must not keep whom it was for.
   #stream: Stream | null = null
   #end = false
 
@@ -50,7 +50,7 @@ export class DataFrames implements DataSink {
     const host = this.#host
     const stream = this.#begin(id, length)
     if (host.over) return false
-    this.#stream = stream
+    this.#stream = length > 0 ? stream : null
     this.#end = (flags & END_STREAM) !== 0
     if (stream === null) return length >= USEFUL || host.spend(1)
     if (length > 0) return length > FRAME_HEAD || this.#spendTiny()
@@ -61,6 +61,7 @@ export class DataFrames implements DataSink {
 
   dataPiece(bytes: Buffer, at: number, to: number, last: boolean): boolean {
     const stream = this.#stream
+    if (last) this.#stream = null
     if (stream === null || stream.over) this.#streams.giveWindow(to - at)
     else stream.receive(bytes, at, to, last && this.#end)
     return !this.#host.over

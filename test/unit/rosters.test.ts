@@ -8,7 +8,7 @@ import { Deadlines, type Timed } from '#src/io/deadlines.ts'
 import { Roster, type Member } from '#src/io/roster.ts'
 import { StreamTable } from '#src/http2/stream-table.ts'
 import { nobody, type Stream } from '#src/http2/stream.ts'
-import { settings, startSession } from '#test/support/http2-frames.ts'
+import { frame, post, PREFACE, rst, settings, startSession } from '#test/support/http2-frames.ts'
 
 const streamOf = (id: number): Stream => ({ id, next: null }) as unknown as Stream
 
@@ -91,6 +91,23 @@ describe('what has left is gone with the next small collection, however old the 
     const count = await stillThere<object>({ make: () => ({}), enter: (member) => set.add(member), leave: (member) => set.delete(member) })
     t.diagnostic(`${count} of 40 were still there`) // when it is 0, V8 has changed, and sets would do
   })
+})
+
+test('a connection keeps nothing of a stream that is over, though its body was the last that came', async () => {
+  v8.setFlagsFromString('--expose-gc')
+  const collect = vm.runInNewContext('gc') as () => void
+  const bench = startSession('server')
+  bench.feed(Buffer.from(PREFACE), settings())
+  const upload = (id: number): WeakRef<Stream> => {
+    bench.feed(frame('HEADERS', 4, id, post()))
+    const stream = new WeakRef(bench.session.streams.open.get(id)!)
+    bench.feed(frame('DATA', 0, id, 'some'), rst(id, 8))
+    return stream
+  }
+  const over = upload(1)
+  await turn()
+  collect()
+  assert.equal(over.deref(), undefined)
 })
 
 /** Of 40 among 4,000 that came and went while 100 stayed: how many a collection of young objects has left. */
