@@ -39,3 +39,28 @@ test('SIGTERM: an announcement, a PING, then the last stream taken; what came in
   assert.equal(await stopped, 0)
   assert.deepEqual(backend.requests.map(({ target }) => target).sort(), ['/late', '/slow'])
 })
+
+test('SIGTERM, and a client that does not answer the PING: the second step comes all the same, and what it has open is finished', async () => {
+  const open = Promise.withResolvers<void>()
+  await using backend = await startBackend({
+    async onRequest(_, connection) {
+      await open.promise
+      await connection.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    },
+  })
+  await using serai = await startSerai({
+    config: { workers: 1, listeners: { http: { address: '127.0.0.1:0', h2c: true } }, stop: { lameDuck: '0s', drain: '30s' } },
+    services: [{ name: 'web', tags: ['serai.host=a.example.org'], instances: [backend.address] }],
+  })
+  await using client = await connectHttp2(serai.port)
+  client.send(frame('HEADERS', 5, 1, get('/slow')))
+  await until(() => backend.requests.length === 1, { what: 'the request to arrive' })
+  const stopped = serai.stop()
+  const goaways = (): number[] => client.frames.filter((each) => each.type === type.GOAWAY).map(({ payload }) => payload.readUInt32BE(0))
+  await until(() => goaways().length === 2, { what: 'both steps' })
+  assert.deepEqual(goaways(), [0x7fff_ffff, 1])
+  open.resolve()
+  assert.equal(await client.over(1), -1)
+  assert.equal(await client.ended(), 0)
+  assert.equal(await stopped, 0)
+})
