@@ -59,4 +59,10 @@ test('the same entries mean the same head; any other entry, or another end, is r
   assert.equal(ask(list).head.rawPath, '/a')
   assert.equal(ask(list.slice(0, 3)).head, undefined, 'no authority')
   assert.equal(ask(list).head.rawPath, '/a')
+  const long = fields(...usual, ['authorization', 'me'], ['x-own', 'y'], ['x-forwarded-for', '6.6.6.6'], ['cookie', 'a=b'], ['user-agent', 'x/1'])
+  const another = fields([':method', 'HEAD'], [':scheme', 'http'], [':path', '/b'], [':authority', 'b.example.org'], ['authorization', 'you'], ['x-own', 'z'], ['x-forwarded-for', '7.7.7.7'], ['cookie', 'c=d'], ['user-agent', 'y/1'])
+  for (let place = 0; place < long.length; place++) {
+    const known = ask(long)
+    assert.notEqual(ask(long.with(place, another[place]!)), known, `another ${long[place]!.name}`)
+  }
 })
