@@ -5,7 +5,7 @@ import { after, before, suite, test } from 'node:test'
 import type { DataPlaneSettings } from '#src/snapshot.ts'
 import { service, startDataPlane, type DataPlane } from '#test/support/data-plane.ts'
 import { bodyOf, startClient, startPairBackend, type BackendRequest, type BackendResponse, type PairBackend, type PairClient, type Protocol } from '#test/support/pairs.ts'
-import { until } from '#test/support/until.ts'
+import { until, within } from '#test/support/until.ts'
 
 const pairs: readonly (readonly [Protocol, Protocol])[] = [['h1', 'h1'], ['h2', 'h1'], ['h1', 'h2'], ['h2', 'h2']]
 const MIB = 1024 * 1024
@@ -146,16 +146,21 @@ for (const [down, up] of pairs) {
     test('a client that goes away ends the work for it', async () => {
       const aborted = Promise.withResolvers<void>()
       const begun = Promise.withResolvers<void>()
+      const other = Promise.withResolvers<void>()
       handler = (request, response) => {
+        if (request.url === '/other') return void other.promise.then(() => response.end('fine'))
         request.on('aborted', () => aborted.resolve())
         response.on('close', () => aborted.resolve())
         begun.resolve()
       }
+      const goesOn = client.ask({ path: '/other' }) // an idle connection to the service would be closed before long, and end the work too
       const running = client.ask({ path: '/wait' })
       await begun.promise
       running.abort()
-      await aborted.promise
+      await within(aborted.promise, 5000, () => 'the service to hear of it')
       await assert.rejects(running.answer)
+      other.resolve()
+      assert.equal(String((await goesOn.answer).body), 'fine')
       await until(async () => await gauge('serai_client_aborts_total') > 0, { what: 'the abort to be counted' })
     })
 
