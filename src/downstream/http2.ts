@@ -154,16 +154,17 @@ export class Http2Connection implements ClientConnection, StreamHome, WireOwner,
     const { session, context } = this
     const { deadlines } = context
     if (this.#phase === 'announced') return
+    const idle = session.streams.open.size === 0
+    if (!idle) this.#idleSince = 0
+    else if (this.#idleSince === 0) this.#idleSince = deadlines.now
+    if (this.#outbox.busy) return // what is being written has a deadline of its own, whatever else comes or ends meanwhile
     const inHead = !session.settled || session.midway
     if (inHead !== this.#inHead) {
       this.#inHead = inHead
       if (inHead) deadlines.arm(this, context.headMs)
       else deadlines.disarm(this)
     }
-    const idle = session.streams.open.size === 0
-    if (!idle) this.#idleSince = 0
-    else if (this.#idleSince === 0) this.#idleSince = deadlines.now
-    if (inHead || this.#outbox.busy) return // what is being written has a deadline of its own, also when nothing else is left
+    if (inHead) return
     if (idle) deadlines.arm(this, Math.max(0, this.#idleSince + context.keepAliveMs - deadlines.now))
     else deadlines.disarm(this)
   }

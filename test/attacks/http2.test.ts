@@ -11,6 +11,7 @@ import { until } from '#test/support/until.ts'
 
 const ENHANCE_YOUR_CALM = 11
 let plane: DataPlane
+const MANY = Buffer.alloc(64 * 1024 * 1024)
 let backend: Backend
 let silent: Backend
 let bystander: http2.ClientHttp2Session
@@ -206,6 +207,24 @@ suite('answers that nobody reads', () => {
     assert.ok(asked < 5000, `${asked} requests were answered to a client that reads nothing`)
     await until(async () => await gauge('serai_exchanges') === 0, { what: 'it to be cut off', deadline: 8000 })
     assert.equal(await ask(), 200)
+    await large[Symbol.asyncDispose]()
+  })
+
+  test('a frame in two pieces takes nothing off the time in which its client has to read', async () => {
+    const large = await startBackend({ record: false, onRequest: async (_, connection) => { await connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${MANY.length}\r\n\r\n`); await connection.send(MANY) } })
+    plane.publish([service('web', [backend.address]), service('large', [large.address])])
+    await plane.settled()
+    const others = await gauge('serai_connections')
+    await using client = await connectHttp2(plane.port, { greeting: [settings([4, 2 ** 31 - 1]), windowUpdate(0, 2 ** 31 - 1 - 65_535)] })
+    client.socket.pause()
+    client.send(frame('HEADERS', 5, 1, get('/', 'large.example.org')))
+    await until(async () => await gauge('serai_body_buffer_bytes') > 0, { what: 'the kernel to take no more' })
+    const ping = frame('PING', 0, 0, Buffer.alloc(8))
+    for (const piece of [ping.subarray(0, 5), ping.subarray(5)]) {
+      client.send(piece)
+      assert.equal(await ask(), 200) // by then it has been read
+    }
+    await until(async () => await gauge('serai_connections') === others, { what: 'it to be cut off' })
     await large[Symbol.asyncDispose]()
   })
 
