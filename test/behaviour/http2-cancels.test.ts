@@ -30,7 +30,7 @@ test('requests that clients reset by the hundred, as many as each may: a POST of
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  await using plane = await startDataPlane({ workers: 1, settings: (same) => ({ ...same, listeners: same.listeners.map((each) => ({ ...each, h2c: true })) }) })
+  await using plane = await startDataPlane({ workers: 1, settings: (same) => ({ ...same, upstream: { ...same.upstream, keepAliveMs: 60_000 }, listeners: same.listeners.map((each) => ({ ...each, h2c: true })) }) })
   try {
     plane.publish([service('web', [`127.0.0.1:${(server.address() as AddressInfo).port}`], { scheme: 'h2c' })])
     await plane.settled()
@@ -48,6 +48,7 @@ test('requests that clients reset by the hundred, as many as each may: a POST of
     gate.resolve()
     assert.equal(await answered, -1)
     assert.equal(bystander.heads.get(1)?.[0]?.[':status'], '200')
+    await until(() => sessions.filter((session) => !session.destroyed).length <= 1, { what: 'the connections that were left to end' })
     assert.ok(sessions.length < CLIENTS * RESETS / 20, `${sessions.length} connections`)
   } finally {
     for (const session of sessions) session.destroy()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { accessLine, clientText, routeText } from '#src/observe/access-record.ts'
 import { grpcStatuses, NO_STATUS, NOT_GRPC, OTHER_STATUS } from '#src/observe/grpc-status.ts'
-import { grpcStatusIn } from '#src/proxy/grpc.ts'
+import { grpcStatusIn, grpcStatusOf } from '#src/proxy/grpc.ts'
 
 test('each status of gRPC has a place of its own, whose label is its number', () => {
   for (let status = 0; status <= 16; status++) {
@@ -30,4 +30,12 @@ test('in the access log: the number, -1 for what is none of them, and nothing wh
   }
   const logged = [0, 16, OTHER_STATUS, NO_STATUS, NOT_GRPC].map((grpcStatus) => (JSON.parse(accessLine({ ...record, grpcStatus }, '')) as { readonly grpc_status?: unknown }).grpc_status)
   assert.deepEqual(logged, [0, 16, -1, undefined, undefined])
+})
+
+test('the status of each error of ours, as docs/http2.md has it', () => {
+  const statuses = {
+    4: ['upstream_head_timeout', 'upstream_body_timeout', 'total_timeout'], 8: ['overloaded'], 12: ['no_route', 'upgrade_refused'], 13: ['bad_path', 'bad_body', 'upstream_malformed', 'plain_http', 'https_only'],
+    14: ['no_endpoint', 'service_gone', 'not_ready', 'route_problem', 'connect_failed', 'upstream_reset', 'misdirected'],
+  } as const
+  for (const [status, reasons] of Object.entries(statuses)) for (const reason of reasons) assert.equal(grpcStatusOf(reason), Number(status), reason)
 })

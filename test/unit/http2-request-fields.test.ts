@@ -26,6 +26,11 @@ test('who was before us, by any spelling: fields of the family are told apart, l
   assert.equal(readTrailers(trailers, trailers.length), 'x-own: y\r\nx_own: y\r\ngrpc-status: y\r\n')
 })
 
+test('a length that is announced, and a head that ends the stream, is malformed', () => {
+  assert.ok('malformed' in read(fields(...usual, ['content-length', '7']), true))
+  assert.equal((read(fields(...usual, ['content-length', '0']), true) as Http2Request).head.contentLength, 0)
+})
+
 test('lengths: announced, unknown, none; cookies are one field; our own Via is a loop', () => {
   const lengthOf = (list: Field[], end: boolean): number => (read(list, end) as Http2Request).head.contentLength
   assert.deepEqual([lengthOf(fields(...usual, ['content-length', '7']), false), lengthOf(fields(...usual), false), lengthOf(fields(...usual), true)], [7, -1, 0])
