@@ -134,7 +134,8 @@ export function describeNomad(name: string, start: () => Promise<NomadUnderTest>
       const canary = body.find(({ Tags }) => Tags.includes('canary'))
       assert.deepEqual([body.length, canary?.Tags], [2, ['canary']])
       await until(async () => (await allocations('shop')).some(({ ID, DeploymentStatus }) => ID === canary?.AllocID && DeploymentStatus?.Healthy === true), { deadline: DEADLINE_MS, what: 'a healthy canary' })
-      const { body: [deployment] } = await client.ask<readonly Deployment[]>('/v1/job/shop/deployments')
+      const { body: deployments } = await client.ask<readonly Deployment[]>('/v1/job/shop/deployments')
+      const deployment = deployments.find(({ Status }) => Status === 'running') // they come in no order of time
       const promoted = await client.ask(`/v1/deployment/promote/${deployment?.ID}`, { method: 'POST', body: { DeploymentID: deployment?.ID, All: true } })
       assert.equal(promoted.status, 200, JSON.stringify(promoted.body))
       const { body: [last] } = await registered('shop', (list) => list.length === 1 && list[0]?.Tags.includes('stable') === true && list[0].AllocID === canary?.AllocID, 'only the promoted one')
