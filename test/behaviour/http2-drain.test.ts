@@ -1,10 +1,10 @@
 // How an HTTP/2 connection ends in good order: GOAWAY in two steps, what runs is finished, nothing that was taken is lost.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startBackend } from '#test/support/backend.ts'
-import { connectHttp2 } from '#test/support/http2-client.ts'
+import { startBackend, type Backend } from '#test/support/backend.ts'
+import { connectHttp2, type RawHttp2 } from '#test/support/http2-client.ts'
 import { frame, get, type } from '#test/support/http2-frames.ts'
-import { startSerai } from '#test/support/serai.ts'
+import { startSerai, type Serai } from '#test/support/serai.ts'
 import { until } from '#test/support/until.ts'
 
 test('SIGTERM: an announcement, a PING, then the last stream taken; what came in between is served, and the process ends', async () => {
@@ -20,10 +20,7 @@ test('SIGTERM: an announcement, a PING, then the last stream taken; what came in
     services: [{ name: 'web', tags: ['serai.host=a.example.org'], instances: [backend.address] }],
   })
   await using client = await connectHttp2(serai.port)
-  client.send(frame('HEADERS', 5, 1, get('/slow')))
-  await until(() => backend.requests.length === 1, { what: 'the request to arrive' })
-  const stopped = serai.stop()
-  const goaways = (): number[] => client.frames.filter((each) => each.type === type.GOAWAY).map(({ payload }) => payload.readUInt32BE(0))
+  const { stopped, goaways } = await stopUnderWay(serai, client, backend)
   await until(() => goaways().length === 1, { what: 'the announcement' })
   client.send(frame('HEADERS', 5, 3, get('/late')))
   assert.equal(await client.over(3), -1)
@@ -53,10 +50,7 @@ test('SIGTERM, and a client that does not answer the PING: the second step comes
     services: [{ name: 'web', tags: ['serai.host=a.example.org'], instances: [backend.address] }],
   })
   await using client = await connectHttp2(serai.port)
-  client.send(frame('HEADERS', 5, 1, get('/slow')))
-  await until(() => backend.requests.length === 1, { what: 'the request to arrive' })
-  const stopped = serai.stop()
-  const goaways = (): number[] => client.frames.filter((each) => each.type === type.GOAWAY).map(({ payload }) => payload.readUInt32BE(0))
+  const { stopped, goaways } = await stopUnderWay(serai, client, backend)
   await until(() => goaways().length === 2, { what: 'both steps' })
   assert.deepEqual(goaways(), [0x7fff_ffff, 1])
   open.resolve()
@@ -64,3 +58,13 @@ test('SIGTERM, and a client that does not answer the PING: the second step comes
   assert.equal(await client.ended(), 0)
   assert.equal(await stopped, 0)
 })
+
+/** Ends the program while a request is at its service; `goaways`: the last streams that the client was told since. */
+async function stopUnderWay(serai: Serai, client: RawHttp2, backend: Backend): Promise<{ readonly stopped: ReturnType<Serai['stop']>; goaways(): number[] }> {
+  client.send(frame('HEADERS', 5, 1, get('/slow')))
+  await until(() => backend.requests.length === 1, { what: 'the request to arrive' })
+  return {
+    stopped: serai.stop(),
+    goaways: () => client.frames.filter((each) => each.type === type.GOAWAY).map(({ payload }) => payload.readUInt32BE(0)),
+  }
+}
